@@ -1,0 +1,42 @@
+"""Work in several processes, results in the order of the work, and never more than a few of them waiting in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2) -> Iterator[B]:
+    """`map(function, items)` in `workers` processes; 0 works in this one.
+
+    At most 4 results per worker are in flight: an object's views take 1.8 MB, and a fast producer would otherwise fill the
+    memory while the disk writes. The order is kept, so that a store's rows do not depend on the number of workers.
+
+    Args:
+        function: importable by name (it is pickled).
+        items: its arguments, pickled too.
+
+    Example:
+        >>> list(ordered_map(abs, [-3, 2], workers=0))
+        [3, 2]
+    """
+    if workers <= 0:
+        yield from map(function, items)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        waiting = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= 4 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
