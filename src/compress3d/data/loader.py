@@ -1,0 +1,277 @@
+"""Minibatches from stores. Training batches are a pure function of (seed, step): a resumed run sees the same data.
+
+Source of the choices: Golts' loader (random 128 crop of 137 per view, centre crop in test, 1 to 5 views a minibatch, drawn
+without replacement from 24, black background) and 3D-R2N2's (mirror with probability 1/2, light random background).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, get_worker_info
+
+from compress3d.data.store import GRID, SIDE, VIEWS, Store
+
+CROP = 128
+CENTRE = (SIDE - CROP) // 2  # 4: what torchvision's CenterCrop takes for 137 -> 128
+BACKGROUNDS = ("black", "white", "random")
+
+
+class Batch(NamedTuple):
+    """One minibatch.
+
+    Attributes:
+        images: uint8 `(B, V, 3, S, S)`, 0..255, in channels-last memory.
+        occupancy: uint8 `(B, G, G, G)`, 0 or 1, indexed `[x, y, z]`.
+        items: int64 `(B, 2)`: which part (store) and which row of it.
+    """
+
+    images: torch.Tensor
+    occupancy: torch.Tensor
+    items: torch.Tensor
+
+
+def to_float(images: torch.Tensor) -> torch.Tensor:
+    """uint8 `(B, V, 3, S, S)` in 0..255 to float32 in [0, 1], same memory layout."""
+    return images.to(torch.float32).div_(255)
+
+
+class ViewBatches(Dataset):
+    """Training minibatches, one per step; use with `DataLoader(batches, batch_size=None)`.
+
+    Args:
+        parts: (store, rows) pairs; a store that stands here twice is seen twice as often.
+        batch_size: objects in a minibatch, B.
+        views: smallest and largest number of views; one V per minibatch, both ends included.
+        image_size: S, a divisor of 128; the mean over squares of pixels, rounded.
+        grid: G, a divisor of 32; a coarse voxel is occupied where any of its fine ones is.
+        seed: with the step it decides everything.
+        steps: length of the data set.
+        mirror: with probability 1/2 an object's images are flipped left-right and its voxels along x. That is exact: the
+            flipped pictures are those of the mirrored scene, seen by mirrored cameras.
+        crop: "random" (each view its own offsets in 0..9) or "centre" (offset 4).
+        background: "black": colours as stored, alpha ignored (Golts). "white", "random": composited over white, over one
+            light colour per object with channels in 225..255 (Choy).
+
+    Every epoch (N consecutive objects, N the number of rows in all parts) visits each row exactly once, in the order of a
+    permutation drawn by `rng([seed, epoch])`; a minibatch may hold the end of one epoch and the beginning of the next.
+
+    Example:
+        >>> batches = ViewBatches([(store, store.select("train"))], 16, seed=0, steps=1000)  # doctest: +SKIP
+        >>> batches[0].images.shape                                                          # doctest: +SKIP
+        torch.Size([16, 3, 3, 64, 64])
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[tuple[Store, np.ndarray]],
+        batch_size: int,
+        views: tuple[int, int] = (1, 5),
+        image_size: int = 64,
+        grid: int = GRID,
+        seed: int = 0,
+        steps: int = 1,
+        mirror: bool = True,
+        crop: str = "random",
+        background: str = "black",
+    ):
+        _check(image_size, grid, background)
+        if not 1 <= views[0] <= views[1] <= VIEWS:
+            raise ValueError(f"views must be 1 <= least <= most <= {VIEWS}, not {views}")
+        if crop not in ("random", "centre"):
+            raise ValueError(f"crop must be 'random' or 'centre', not {crop!r}")
+        self.stores = [store for store, _ in parts]
+        self.items = _item_table([rows for _, rows in parts])
+        if not len(self.items):
+            raise ValueError("the parts hold no object")
+        self.batch_size, self.views, self.image_size, self.grid = batch_size, tuple(views), image_size, grid
+        self.seed, self.steps, self.mirror, self.crop, self.background = seed, steps, mirror, crop, background
+        self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        if not 0 <= step < self.steps:
+            raise IndexError(step)
+        count = self.batch_size
+        items = self.items[self._order(step * count, count)]
+        # The middle 1 keeps this stream apart from the permutations' rng([seed, epoch]).
+        rng = np.random.default_rng([self.seed, 1, step])
+        number = int(rng.integers(self.views[0], self.views[1], endpoint=True))
+        views = rng.random((count, VIEWS)).argsort(axis=1)[:, :number]
+        offsets = rng.integers(0, SIDE - CROP, (count, number, 2), endpoint=True)
+        flips = rng.random(count) < 0.5
+        colours = rng.integers(225, 255, (count, 3), endpoint=True)
+        if self.crop == "centre":
+            offsets[:] = CENTRE
+        if not self.mirror:
+            flips[:] = False
+        return _assemble(
+            self.stores, items, views, offsets, flips, colours, self.background, self.image_size, self.grid
+        )
+
+    def _order(self, first: int, count: int) -> np.ndarray:
+        """Positions `first .. first + count` of the endless row of permutations."""
+        total, pieces = len(self.items), []
+        while count:
+            epoch, start = divmod(first, total)
+            if self._epoch[0] != epoch:
+                self._epoch = (epoch, np.random.default_rng([self.seed, epoch]).permutation(total))
+            piece = self._epoch[1][start : start + count]
+            pieces.append(piece)
+            first, count = first + len(piece), count - len(piece)
+        return np.concatenate(pieces)
+
+
+class TestViews(Dataset):
+    """Test minibatches in a fixed order: centre crop, views drawn per object by `rng([seed, crc32(uid)])`.
+
+    So every model sees the same views, and fewer views of an object are the first of its more. Made by `test_views`.
+    """
+
+    __test__ = False  # pytest would collect it
+
+    def __init__(self, store, indices, views, image_size, seed, background, batch_size, grid):
+        _check(image_size, grid, background)
+        if not 1 <= views <= VIEWS:
+            raise ValueError(f"views must be in 1..{VIEWS}, not {views}")
+        self.store, self.indices = store, np.asarray(indices, np.int64)
+        self.views, self.image_size, self.seed, self.background = views, image_size, seed, background
+        self.batch_size, self.grid = batch_size, grid
+
+    def __len__(self) -> int:
+        return -(-len(self.indices) // self.batch_size)
+
+    def __getitem__(self, number: int) -> Batch:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        rows = self.indices[number * self.batch_size : (number + 1) * self.batch_size]
+        views = np.stack([test_view_order(self.store.objects[row].uid, self.seed)[: self.views] for row in rows])
+        colours = np.full((len(rows), 3), 240)  # the light colour that 3D-R2N2 fixes in test
+        offsets = np.full((*views.shape, 2), CENTRE)
+        items = np.stack([np.zeros_like(rows), rows], axis=1)
+        flips = np.zeros(len(rows), bool)
+        return _assemble(
+            [self.store], items, views, offsets, flips, colours, self.background, self.image_size, self.grid
+        )
+
+
+def test_view_order(uid: str, seed: int = 0) -> np.ndarray:
+    """The order in which an object's 24 views are taken in tests."""
+    return np.random.default_rng([seed, zlib.crc32(uid.encode())]).permutation(VIEWS)
+
+
+test_view_order.__test__ = False
+
+
+def test_views(
+    store: Store,
+    indices: np.ndarray,
+    views: int = 5,
+    image_size: int = 64,
+    seed: int = 0,
+    background: str = "black",
+    batch_size: int = 16,
+    grid: int = GRID,
+) -> TestViews:
+    """Test minibatches over the rows `indices`, in their order; the last one may be smaller.
+
+    A map-style data set that can be iterated, or given to `DataLoader(..., batch_size=None)`; arguments as in
+    `ViewBatches`, where "random" background is the fixed light colour 240.
+    """
+    return TestViews(store, indices, views, image_size, seed, background, batch_size, grid)
+
+
+test_views.__test__ = False
+
+
+# -- the work ------------------------------------------------------------------------------------------------------------
+
+
+def _check(image_size: int, grid: int, background: str) -> None:
+    if image_size < 1 or CROP % image_size:
+        raise ValueError(f"image_size must divide {CROP}, not {image_size}")
+    if grid < 1 or GRID % grid:
+        raise ValueError(f"grid must divide {GRID}, not {grid}")
+    if background not in BACKGROUNDS:
+        raise ValueError(f"background must be one of {BACKGROUNDS}, not {background!r}")
+
+
+def _item_table(rows_of_parts: list[np.ndarray]) -> np.ndarray:
+    """int64 `(N, 2)`: part and row."""
+    tables = [
+        np.stack([np.full(len(rows), part), np.asarray(rows)], axis=1) for part, rows in enumerate(rows_of_parts)
+    ]
+    return np.concatenate(tables).astype(np.int64)
+
+
+def _assemble(stores, items, views, offsets, flips, colours, background, image_size, grid) -> Batch:
+    """Read the drawn crops; shapes: items `(B, 2)`, views `(B, V)`, offsets `(B, V, 2)`, flips `(B,)`, colours `(B, 3)`."""
+    count, number = views.shape
+    images = _empty((count, number, image_size, image_size, 3))
+    target = images.numpy()
+    crops = target if image_size == CROP else np.empty((count, number, CROP, CROP, 3), np.uint8)
+    occupancy = np.empty((count, GRID, GRID, GRID), np.uint8)
+    for b, (part, row) in enumerate(items.tolist()):
+        store = stores[part]
+        rgb, alpha = store.rgb[row], store.alpha[row]
+        for v in range(number):
+            view, (top, left) = views[b, v], offsets[b, v]
+            window = slice(top, top + CROP), slice(left, left + CROP)
+            crop = rgb[view][window]
+            if background != "black":
+                colour = colours[b] if background == "random" else np.full(3, 255)
+                crop = composite(crop, alpha[view][window], colour)
+            if flips[b]:
+                crop = crop[:, ::-1]
+            crops[b, v] = crop
+        occupancy[b] = store.occupancy(row)
+        if flips[b]:
+            occupancy[b] = occupancy[b, ::-1].copy()
+    if crops is not target:
+        area_mean(crops, image_size, out=target)
+    if grid != GRID:
+        step = GRID // grid
+        occupancy = occupancy.reshape(count, grid, step, grid, step, grid, step).max(axis=(2, 4, 6))
+    return Batch(images.permute(0, 1, 4, 2, 3), torch.from_numpy(occupancy), torch.from_numpy(items))
+
+
+def composite(rgb: np.ndarray, alpha: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """Straight-alpha picture over a plain colour: uint8 `(H, W, 3)`, `(H, W)`, `(3,)` -> uint8 `(H, W, 3)`, rounded."""
+    weight = alpha[..., None].astype(np.uint16)
+    mixed = rgb * weight + np.asarray(colour, np.uint16) * (255 - weight) + 127
+    return (mixed // 255).astype(np.uint8)
+
+
+def area_mean(images: np.ndarray, size: int, out: np.ndarray | None = None) -> np.ndarray:
+    """Mean over squares of pixels, rounded half up: uint8 `(..., S, S, 3)` -> `(..., size, size, 3)`.
+
+    Args:
+        images: S must be size times a power of two or any other whole factor.
+        out: written to where given.
+    """
+    *front, side, _, channels = images.shape
+    factor = side // size
+    flat = images.reshape(-1, side, side * channels)
+    result = np.empty((len(flat), size, size, channels), np.uint8) if out is None else out.reshape(-1, size, size, channels)
+    for source, target in zip(flat, result, strict=True):  # a picture at a time stays in the cache
+        rows = source.reshape(size, factor, side * channels).sum(axis=1, dtype=np.uint16)
+        pixels = rows.reshape(size, size, factor, channels)
+        total = pixels[:, :, 0].astype(np.uint32 if factor > 16 else np.uint16)
+        for shift in range(1, factor):
+            total += pixels[:, :, shift]
+        target[:] = (total + factor * factor // 2) // (factor * factor)
+    return result.reshape(*front, size, size, channels)
+
+
+def _empty(shape: tuple[int, ...]) -> torch.Tensor:
+    """An uint8 tensor; inside a DataLoader worker it lies in shared memory at once, which saves a copy of the batch."""
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    storage = torch.UntypedStorage._new_shared(int(np.prod(shape)))
+    return torch.empty(0, dtype=torch.uint8).set_(storage, 0, shape)
