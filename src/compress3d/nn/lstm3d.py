@@ -1,0 +1,60 @@
+"""The 3D convolutional LSTM: a 4 x 4 x 4 grid of units that share what they hear (Choy 2016; Sec. 2.3, Fig. 4).
+
+Each unit has its own matrix for the view's code; the hidden state is convolved in three dimensions. There is no
+output gate: h = tanh(c), as in the authors' code and in Choy's slides.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+State = tuple[Tensor, Tensor]
+
+
+class ConvLSTM3D(nn.Module):
+    """Recurrence over the views of an object.
+
+    Args:
+        code_size: K, length of a view's code.
+        hidden_channels: N_h, 128 in the paper.
+        grid: units a side, 4 in the paper.
+        kernel: of the convolution on the hidden state, 3 in 3D-LSTM-3.
+
+    Example:
+        >>> h, state = ConvLSTM3D(code_size=16, hidden_channels=8)(torch.zeros(2, 5, 16))
+        >>> h.shape
+        torch.Size([2, 8, 4, 4, 4])
+    """
+
+    GATES = 3  # input, forget, candidate, in this order
+
+    def __init__(self, code_size: int, hidden_channels: int, grid: int = 4, kernel: int = 3):
+        super().__init__()
+        self.hidden_channels, self.grid = hidden_channels, grid
+        self.input_map = nn.Linear(code_size, self.GATES * hidden_channels * grid**3)
+        self.hidden_map = nn.Conv3d(hidden_channels, self.GATES * hidden_channels, kernel, padding=kernel // 2)
+
+    def forward(self, codes: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Read the codes of V views in turn.
+
+        Args:
+            codes: (B, V, K).
+            state: (h, c) left by earlier views, (B, N_h, 4, 4, 4) each; zeros where None.
+
+        Returns:
+            h after the last view, (B, N_h, 4, 4, 4), and the state to go on from.
+        """
+        B, V, _ = codes.shape
+        cells = (B, V, self.GATES * self.hidden_channels, self.grid, self.grid, self.grid)
+        inputs = self.input_map(codes).view(cells)  # W_x x_t + b of all views in one product
+        for t in range(V):
+            if state is None:  # h_0 = 0: only the bias of the hidden map is left, and f * c_0 = 0
+                gates = inputs[:, t] + self.hidden_map.bias.view(1, -1, 1, 1, 1)
+            else:
+                gates = inputs[:, t] + self.hidden_map(state[0])
+            i, f, g = gates.chunk(3, dim=1)
+            new = torch.sigmoid(i) * torch.tanh(g)  # Eq. 4 and 6
+            c = new if state is None else torch.sigmoid(f) * state[1] + new  # Eq. 3 and 7
+            state = (torch.tanh(c), c)  # Eq. 8 without its output gate
+        return state[0], state
