@@ -215,26 +215,28 @@ def _assemble(stores, items, views, offsets, flips, colours, background, image_s
     count, number = views.shape
     images = _empty((count, number, image_size, image_size, 3))
     target = images.numpy()
-    crops = target if image_size == CROP else np.empty((count, number, CROP, CROP, 3), np.uint8)
+    crop = np.empty((CROP, CROP, 3), np.uint8)
     occupancy = np.empty((count, GRID, GRID, GRID), np.uint8)
     for b, (part, row) in enumerate(items.tolist()):
         store = stores[part]
         rgb, alpha = store.rgb[row], store.alpha[row]
+        colour = colours[b] if background == "random" else np.full(3, 255)
         for v in range(number):
             view, (top, left) = views[b, v], offsets[b, v]
             window = slice(top, top + CROP), slice(left, left + CROP)
-            crop = rgb[view][window]
+            picture = rgb[view][window]
             if background != "black":
-                colour = colours[b] if background == "random" else np.full(3, 255)
-                crop = composite(crop, alpha[view][window], colour)
+                picture = composite(picture, alpha[view][window], colour)
+            if image_size != CROP:
+                crop[:] = picture
+                picture = area_mean(crop, image_size)
             if flips[b]:
-                crop = crop[:, ::-1]
-            crops[b, v] = crop
-        occupancy[b] = store.occupancy(row)
-        if flips[b]:
-            occupancy[b] = occupancy[b, ::-1].copy()
-    if crops is not target:
-        area_mean(crops, image_size, out=target)
+                for channel in range(3):  # a plane at a time: 14 us, against 55 us pixel by pixel
+                    target[b, v, :, :, channel] = picture[:, ::-1, channel]
+            else:
+                target[b, v] = picture
+        solid = store.occupancy(row)
+        occupancy[b] = solid[::-1] if flips[b] else solid
     if grid != GRID:
         step = GRID // grid
         occupancy = occupancy.reshape(count, grid, step, grid, step, grid, step).max(axis=(2, 4, 6))
@@ -242,31 +244,45 @@ def _assemble(stores, items, views, offsets, flips, colours, background, image_s
 
 
 def composite(rgb: np.ndarray, alpha: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """Straight-alpha picture over a plain colour: uint8 `(H, W, 3)`, `(H, W)`, `(3,)` -> uint8 `(H, W, 3)`, rounded."""
-    weight = alpha[..., None].astype(np.uint16)
-    mixed = rgb * weight + np.asarray(colour, np.uint16) * (255 - weight) + 127
-    return (mixed // 255).astype(np.uint8)
+    """Straight-alpha picture over a plain colour: uint8 `(H, W, 3)`, `(H, W)`, `(3,)` -> uint8 `(H, W, 3)`, rounded.
 
-
-def area_mean(images: np.ndarray, size: int, out: np.ndarray | None = None) -> np.ndarray:
-    """Mean over squares of pixels, rounded half up: uint8 `(..., S, S, 3)` -> `(..., size, size, 3)`.
-
-    Args:
-        images: S must be size times a power of two or any other whole factor.
-        out: written to where given.
+    `rgb` must be 0 where alpha is 0, as in a store: then only the 2 to 5 % of partly transparent pixels need arithmetic.
     """
-    *front, side, _, channels = images.shape
-    factor = side // size
-    flat = images.reshape(-1, side, side * channels)
-    result = np.empty((len(flat), size, size, channels), np.uint8) if out is None else out.reshape(-1, size, size, channels)
-    for source, target in zip(flat, result, strict=True):  # a picture at a time stays in the cache
-        rows = source.reshape(size, factor, side * channels).sum(axis=1, dtype=np.uint16)
-        pixels = rows.reshape(size, size, factor, channels)
-        total = pixels[:, :, 0].astype(np.uint32 if factor > 16 else np.uint16)
-        for shift in range(1, factor):
-            total += pixels[:, :, shift]
-        target[:] = (total + factor * factor // 2) // (factor * factor)
-    return result.reshape(*front, size, size, channels)
+    colour = np.asarray(colour, np.uint32)
+    fill = np.zeros((256, 3), np.uint8)
+    fill[0] = colour
+    mixed = np.take(fill, alpha, axis=0)
+    mixed += rgb
+    partly = np.flatnonzero(alpha - np.uint8(1) < 254)  # 0 wraps to 255: what is left is 1..254
+    weight = alpha.ravel()[partly, None].astype(np.uint32)
+    before = mixed.reshape(-1, 3)[partly]  # the fill is 0 there: these are the picture's own colours
+    mixed.reshape(-1, 3)[partly] = (before * weight + colour * (255 - weight) + 127) // 255
+    return mixed
+
+
+def area_mean(image: np.ndarray, size: int) -> np.ndarray:
+    """Mean over squares of pixels, rounded half up: uint8 `(S, S, 3)` -> `(size, size, 3)`; size divides S.
+
+    Sums of whole rows, then of the row with itself shifted by one pixel: long loops over contiguous memory, 12 us for
+    128 -> 64 where the obvious reshape and sum take 35.
+    """
+    factor = image.shape[0] // size
+    lines = np.ascontiguousarray(image).reshape(size, factor, -1)
+    wide = np.uint16 if factor <= 16 else np.uint32
+    rows = lines[:, 0].astype(wide)
+    for line in range(1, factor):
+        rows += lines[:, line]
+    rows = rows.reshape(-1)
+    total = rows.copy()
+    for pixel in range(1, factor):
+        total[: -3 * pixel] += rows[3 * pixel :]
+    total += factor * factor // 2
+    total //= factor * factor
+    squares = total.astype(np.uint8).reshape(size * size, factor * 3)
+    mean = np.empty((size * size, 3), np.uint8)
+    for channel in range(3):
+        mean[:, channel] = squares[:, channel]
+    return mean.reshape(size, size, 3)
 
 
 def _empty(shape: tuple[int, ...]) -> torch.Tensor:
