@@ -7,11 +7,14 @@ file is known for what it is, and the one before it, which is kept, takes over.
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import os
 import sys
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
@@ -38,8 +41,6 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def save_checkpoint(folder: Path, step: int, state: dict) -> Path:
     """Write `state` as the checkpoint of `step`; the two newest are kept."""
-    import io
-
     buffer = io.BytesIO()
     torch.save(state, buffer)
     data = buffer.getvalue()
@@ -63,8 +64,6 @@ def load_checkpoint(folder: Path) -> dict | None:
     Raises:
         CheckpointError: there are checkpoints and none of them is whole.
     """
-    import io
-
     files = checkpoints(folder)
     for path in reversed(files):
         data = path.read_bytes()
@@ -104,11 +103,21 @@ def unpack_weights(packed: dict[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
-def save_weights(model: nn.Module, path: Path) -> str:
-    """Ship `model`'s weights to `path` (safetensors); returns the file's sha256."""
-    data = save(pack_weights(model))
+def save_weights(model: nn.Module, path: Path, origin: dict) -> str:
+    """Ship `model`'s weights to `path` (safetensors); returns the file's sha256.
+
+    Args:
+        origin: how the weights came to be (device, minutes, data hashes, losses, ...), kept in the file's header.
+    """
+    data = save(pack_weights(model), metadata={"origin": json.dumps(origin, sort_keys=True)})
     write_atomically(path, data)
     return digest(data)
+
+
+def weights_origin(path: Path) -> dict:
+    """The `origin` that was given to `save_weights`."""
+    with safe_open(path, "pt") as file:
+        return json.loads(file.metadata()["origin"])
 
 
 def load_weights(model: nn.Module, path: Path) -> str:

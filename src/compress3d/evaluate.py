@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from compress3d import metrics, paths, results
-from compress3d.checkpoint import load_weights
+from compress3d.checkpoint import load_weights, save_weights, weights_origin
 from compress3d.data.loader import test_views, to_float
 from compress3d.data.store import Store
 from compress3d.errors import ConfigError
@@ -22,6 +22,7 @@ from compress3d.models.joint import Implicit
 from compress3d.rates import FLOAT_BITS, true_rate
 from compress3d.runs import JPEG2000_RATES, Run
 from compress3d.scales import scale
+from compress3d.train import Trained, open_parts
 
 VIEWS = 5  # at test, as in Fig. 8
 ACCOUNTINGS = ("payload", "file")
@@ -111,15 +112,31 @@ def points(run: Run, model: nn.Module, images: torch.Tensor, truth: np.ndarray, 
     ]
 
 
-def evaluate(run: Run, store: Store, indices: Sequence[int] | None = None, training: dict | None = None) -> dict:
+def ship(run: Run, trained: Trained, parts: list[tuple[Store, np.ndarray]] | None = None) -> Path:
+    """Write the weights of a finished run to `weights/`, with their origin in the file's header."""
+    stores = open_parts(run) if parts is None else parts
+    origin = {
+        "device": trained.device,
+        "minutes": trained.minutes,
+        "steps": trained.step,
+        "objects": sum(len(np.unique(rows)) for _, rows in stores),
+        "passes": trained.step * run.batch_size / sum(len(rows) for _, rows in stores),
+        "data": {store.name: store.sha256 for store, _ in stores},
+        "history": trained.history,
+        "versions": results.versions(),
+    }
+    path = weights_path(run)
+    save_weights(trained.model, path, results.rounded(origin))
+    return path
+
+
+def evaluate(run: Run, store: Store, indices: Sequence[int] | None = None) -> dict:
     """Evaluate the run's shipped weights on held-out objects of `store` and write its results file.
 
     Args:
         run: the experiment.
         store: data set with a test split.
         indices: objects; the whole test split where None.
-        training: where the weights come from (device, minutes, steps, data hashes, loss history); kept from an
-            earlier results file where None.
 
     Returns:
         What `results.load(run.id)` returns.
@@ -135,8 +152,7 @@ def evaluate(run: Run, store: Store, indices: Sequence[int] | None = None, train
     model = load_model(run)
     images, truth = held_out(run, store, chosen)
     records = [store.objects[i] for i in chosen]
-    if training is None:
-        training = results.load(run.id)["provenance"]["training"]
+    training = weights_origin(weights_path(run))
     data = {
         "run": run.describe(),
         "test": {
