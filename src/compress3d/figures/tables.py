@@ -1,0 +1,212 @@
+"""Tables of the book: paper | ours | difference | status, and plain ones. Numbers come from files, never typed here.
+
+`book/paper.yml` holds every number that the papers print, once:
+
+    golts2021:
+      table1:
+        miou_60_epochs: {value: 0.66, std: 0.20, where: "Table 1", note: "3D-LSTM-3, ShapeNet, 5 views"}
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compress3d import paths
+from compress3d.errors import DataError
+
+MISSING = "–"
+
+
+def paper(key: str, path: Path | None = None) -> dict[str, Any]:
+    """An entry of `book/paper.yml` by its dotted key: at least `value` and `where`.
+
+    Raises:
+        DataError: the file or the key is missing.
+
+    Example:
+        >>> paper("golts2021.table1.miou_60_epochs")["value"]
+        0.66
+    """
+    import yaml
+
+    path = path or paths.book() / "paper.yml"
+    if not path.is_file():
+        raise DataError(path, "does not exist", "restore it from git")
+    node: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for part in key.split("."):
+        if not isinstance(node, dict) or part not in node:
+            raise DataError(path, f"has no entry {key!r}", "look the key up in the file")
+        node = node[part]
+    return node
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One row of a comparison.
+
+    Attributes:
+        name: what is measured.
+        paper: the paper's number, or None where it prints none.
+        ours: our number, or None where there is none yet.
+        where: table, figure or section of the paper.
+        digits: decimals shown.
+        tolerance: largest difference that counts as "reproduced"; None where the two are not comparable
+            (other data, other scale), and then the status says so.
+        note: a few words more.
+    """
+
+    name: str
+    paper: float | None
+    ours: float | None
+    where: str = ""
+    digits: int = 2
+    tolerance: float | None = None
+    note: str = ""
+
+    @property
+    def status(self) -> str:
+        """"reproduced", "differs", "other data", "not run" or "ours only": decided by rule, not by mood."""
+        if self.ours is None:
+            return "not run"
+        if self.paper is None:
+            return "ours only"
+        if self.tolerance is None:
+            return "other data"
+        return "reproduced" if abs(self.ours - self.paper) <= self.tolerance + 1e-12 else "differs"
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus the paper's."""
+        return None if self.paper is None or self.ours is None else self.ours - self.paper
+
+
+class Table:
+    """Rows under named columns; shows itself as HTML in a notebook and as aligned text when printed.
+
+    Args:
+        columns: headings.
+        rows: one sequence of texts or numbers a row; floats are shown with `digits` decimals, None as a dash.
+        caption: one line above, which says scale, data and device of the numbers.
+        digits: decimals of floats.
+
+    Raises:
+        DataError: a row has another number of cells than there are columns.
+
+    Example:
+        >>> print(Table(["rate", "mIoU"], [[48, 0.5], [384, 0.4871]], digits=3))
+        rate   mIoU
+          48  0.500
+         384  0.487
+    """
+
+    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "", digits: int = 3):
+        self.columns, self.caption = [str(column) for column in columns], caption
+        self.rows = [[_cell(value, digits) for value in row] for row in rows]
+        self._numeric = [
+            bool(rows) and all(isinstance(row[c], (int, float, type(None))) for row in rows if c < len(row))
+            for c in range(len(columns))
+        ]
+        for number, row in enumerate(self.rows):
+            if len(row) != len(self.columns):
+                raise DataError(f"table row {number}", f"has {len(row)} cells for {len(self.columns)} columns",
+                                "give every column a value, None for a dash")  # fmt: skip
+
+    def __str__(self) -> str:
+        grid = [self.columns, *self.rows]
+        widths = [max(len(row[c]) for row in grid) for c in range(len(self.columns))]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if numeric else cell.ljust(width)
+                for cell, width, numeric in zip(row, widths, self._numeric, strict=True)
+            ).rstrip()
+            for row in grid
+        ]
+        return "\n".join(([self.caption] if self.caption else []) + lines)
+
+    def html(self) -> str:
+        """The table in a box of its own that scrolls sideways on a phone, so that the page does not."""
+        head = "".join(f"<th{_side(n)}>{html.escape(c)}</th>" for c, n in zip(self.columns, self._numeric, strict=True))
+        body = "".join(
+            "<tr>" + "".join(self._data(c, cell) for c, cell in enumerate(row)) + "</tr>" for row in self.rows
+        )
+        caption = f"<caption>{html.escape(self.caption)}</caption>" if self.caption else ""
+        return (
+            f'<div class="table-box"><table class="numbers">{caption}'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        )
+
+    def _data(self, column: int, cell: str) -> str:
+        kind = f' class="status status-{cell.replace(" ", "-")}"' if self.columns[column] == "status" else ""
+        return f"<td{kind or _side(self._numeric[column])}>{html.escape(cell)}</td>"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": str(self)}
+
+
+def _side(numeric: bool) -> str:
+    return ' class="number"' if numeric else ""
+
+
+def _cell(value: Any, digits: int) -> str:
+    if value is None:
+        return MISSING
+    if isinstance(value, float):
+        return f"{value:.{digits}f}"
+    return str(value)
+
+
+def comparison(claims: Sequence[Claim], caption: str = "") -> Table:
+    """paper | ours | difference | status, one claim a row.
+
+    Example:
+        >>> print(comparison([Claim("mIoU, uncompressed", 0.66, 0.51, "Table 1")]))
+    """
+    rows = []
+    for claim in claims:
+        shown = [None if v is None else f"{v:.{claim.digits}f}" for v in (claim.paper, claim.ours)]
+        gap = None if claim.difference is None else f"{claim.difference:+.{claim.digits}f}"
+        rows.append([claim.name, *shown, gap, claim.status, claim.where, claim.note])
+    columns = ["quantity", "paper", "ours", "difference", "status", "in the paper", "note"]
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    table = Table(columns, rows, caption)
+    table._numeric = [column in ("paper", "ours", "difference") for column in columns]
+    return table
+
+
+def rates_table(results: Mapping[str, Mapping], caption: str = "") -> Table:
+    """Every point of the given results files: model, rate asked and reached, bytes, and all the averages of IoU.
+
+    Args:
+        results: run id -> contents, as `results.load_all(scale)` gives them.
+        caption: says scale, data and device.
+    """
+    rows = []
+    for result in results.values():
+        for p in result["points"]:
+            rows.append([
+                result["run"]["model"], p["accounting"], f"{p['rate']:g}", f"{p['true_rate']:.1f}",
+                f"{p['bytes_per_view']:.0f}", p["miou"], p["miou_std"], p["miou_category"], p["miou_pooled6"],
+                *(p["thresholds"].get(t) for t in ("0.2", "0.3", "0.5")),
+            ])  # fmt: skip
+    rows.sort(key=lambda row: (row[0], row[1], float(row[3])))
+    columns = ["model", "counted", "rate", "reached", "bytes a view", "mIoU", "std", "category mean",
+               "pooled over 6", "τ 0.2", "τ 0.3", "τ 0.5"]  # fmt: skip
+    return Table(columns, rows, caption)
+
+
+def provenance(results: Mapping[str, Mapping]) -> Table:
+    """Where the numbers of a page come from: run, scale, device, minutes, steps, data, weights."""
+    rows = []
+    for run_id, result in results.items():
+        origin = result["provenance"]
+        rows.append([
+            run_id, origin["device"], f"{origin['minutes']:.0f}", result["run"].get("steps"),
+            f"{result['test']['store']} ({len(result['test']['objects'])} objects)",
+            str(origin.get("weights_sha256", ""))[:12], origin["versions"].get("torch", ""),
+        ])  # fmt: skip
+    return Table(["run", "device", "minutes", "steps", "test data", "weights sha256", "torch"], rows)
