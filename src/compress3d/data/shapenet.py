@@ -11,13 +11,18 @@ Source: Choy et al. 2016 (3D-R2N2), `cvgl.stanford.edu/data2/ShapeNetRendering.t
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
+import hashlib
 import io
 import json
 import os
 import shutil
+import sys
 import tarfile
+import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -25,6 +30,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from compress3d import paths
 from compress3d.data.binvox import decode_binvox
 from compress3d.data.parallel import ordered_map
 from compress3d.data.store import SIDE, VIEWS, ObjectRecord, Store, StoreWriter
@@ -393,7 +399,8 @@ def build_shapenet(
                 kept.append(item)
         items = kept
     parameters = {
-        "split": "list of ids" if isinstance(split, Path) else split,
+        "archive": _sha256(source) if Path(source).is_file() else None,
+        "split": split if split in (None, "index", "sorted") else f"list of ids, sha256 {_sha256(split)}",
         "categories": sorted({item.record.category for item in items}),
         "limit": limit,
     }
@@ -404,20 +411,61 @@ def build_shapenet(
         with tqdm(total=len(items), initial=len(items) - len(todo), disable=None, unit="object", desc=out.name) as bar:
             for item, result in zip(todo, ordered_map(_attempt, todo, workers), strict=True):
                 if isinstance(result, DataError):
-                    bar.write(f"left out: {result}")
+                    bar.write(f"left out: {result}", file=sys.stderr)
                     writer.skip(item.record.uid, str(result))
                 else:
-                    try:
-                        writer.add(item.record, *result)
-                    except DataError as error:
-                        bar.write(f"left out: {error}")
-                        writer.skip(item.record.uid, str(error))
+                    writer.add(item.record, *result)
                 bar.update()
         store = writer.finish()
     finally:
         writer.close()
     shutil.rmtree(out.with_name(out.name + ".unpacked"), ignore_errors=True)
     return store
+
+
+def open_test_set() -> Store:
+    """The held-out real CAD models that ship with the repository, as a store; built in the cache on first use (seconds).
+
+    Two processes may do it at once: each builds beside, and the first to finish gives it the name.
+
+    Raises:
+        DataError: the shipped archive is missing or broken.
+    """
+    archive, out = paths.shipped_data() / "cad-test.tgz", paths.cache() / "cad-test"
+    if not archive.is_file():
+        raise DataError(archive, "is missing", "restore it from the repository (git checkout -- data)")
+    shipped = _sha256(archive)
+    if _holds(out, shipped):
+        return Store.open(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix="cad-test.") as beside:
+        build_shapenet(archive, Path(beside) / "new", workers=0)
+        for _ in range(10):
+            try:
+                os.rename(Path(beside) / "new", out)
+                break
+            except OSError:  # a folder is there: another process was faster, or the archive is newer than the folder
+                if _holds(out, shipped):
+                    break
+                with contextlib.suppress(OSError):
+                    os.rename(out, Path(beside) / f"old{time.monotonic_ns()}")
+    return Store.open(out)
+
+
+def _holds(out: Path, archive_sha256: str) -> bool:
+    """Whether `out` is a sound store built from that archive."""
+    try:
+        return Store.open(out).info["parameters"].get("archive") == archive_sha256
+    except DataError:
+        return False
+
+
+def _sha256(path: str | Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(path, f"cannot be read ({error.strerror})", "name a file that exists") from None
 
 
 def _attempt(item: Item):

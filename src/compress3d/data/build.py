@@ -1,0 +1,53 @@
+"""One entry for all sources: each builds the same kind of store, so nothing after it knows where the objects came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from compress3d import paths
+from compress3d.data.store import Store
+from compress3d.errors import ConfigError
+
+SOURCES = ("shapes", "cad", "shapenet")
+_SMOKE_COUNT = 52  # four of each of the 13 classes: a few seconds on one core
+
+
+def build(source: str, out: str | Path, **options) -> Store:
+    """Build a store, or go on with an interrupted build; the same call on a finished store returns it.
+
+    Args:
+        source: "shapes" (procedural), "cad" (open human-made models) or "shapenet" (as distributed).
+        out: the store's folder.
+        options: handed to `build_shapes`, `build_cad` or `build_shapenet`.
+
+    Raises:
+        ConfigError: there is no such source.
+        DataError: the input is missing or broken, or the disk is too small.
+
+    Example:
+        >>> build("shapes", "_cache/shapes", count=1300, seed=1)     # doctest: +SKIP
+    """
+    return _builder(source)(out=Path(out), **options)
+
+
+def smoke_store() -> Store:
+    """The few dozen procedural objects of the smoke scale, in the cache under "smoke"; made on first use."""
+    return build("shapes", paths.cache() / "smoke", count=_SMOKE_COUNT, seed=0)
+
+
+def _builder(source: str) -> Callable[..., Store]:
+    """Imported on use: reading CAD models or rendering needs more than opening a store does."""
+    if source == "shapes":
+        from compress3d.data.shapes import build_shapes
+
+        return build_shapes
+    if source == "cad":
+        from compress3d.data.cad import build_cad
+
+        return build_cad
+    if source == "shapenet":
+        from compress3d.data.shapenet import build_shapenet
+
+        return build_shapenet
+    raise ConfigError(f"source {source!r}", "does not exist", f"choose one of {', '.join(SOURCES)}")
