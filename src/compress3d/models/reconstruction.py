@@ -54,7 +54,7 @@ class Encoder(nn.Module):
             if self.pooled[n]:
                 x = F.max_pool2d(x, 2)
             if n < len(self.convs) - 1:
-                x = F.leaky_relu(x)
+                x = F.leaky_relu(x, inplace=True)
         return x
 
 
@@ -79,7 +79,7 @@ class Decoder(nn.Module):
         """Feature maps under the classifier, (B, 32 x width, G, G, G)."""
         h = h.contiguous(memory_format=torch.channels_last_3d)
         for conv in self.convs:
-            h = F.leaky_relu(conv(h))
+            h = F.leaky_relu(conv(h), inplace=True)
         return h
 
     def forward(self, h: Tensor) -> Tensor:

@@ -1,0 +1,110 @@
+"""Speed, each figure as a ratio against a plain reference in the same run, on the same machine."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from compress3d import results
+from compress3d.checkpoint import write_atomically
+from compress3d.models.reconstruction import Reconstruction, reconstruction_loss
+from compress3d.models.reference import plain_reconstruction
+from compress3d.nn.upsampling import UpsampleConv3d
+from compress3d.scales import scale
+
+
+def alternate(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median milliseconds of each call; the calls take turns, so that a busy machine troubles all alike."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(repeats + 1):
+        for name, call in calls.items():
+            started = time.perf_counter()
+            call()
+            times[name].append(1e3 * (time.perf_counter() - started))
+    return {name: statistics.median(values[1:]) for name, values in times.items()}  # the first round warms up
+
+
+def bench_reconstruction(scale_name: str = "paper", batch: int = 2, views: int = 5, repeats: int = 5) -> dict:
+    """A training step (forward, backward, Adam) and a forward pass of 3D-LSTM-3, against the plain reference.
+
+    Returns:
+        Milliseconds by name, and `speedup` of each of ours over the plain one.
+    """
+    torch.manual_seed(0)
+    model = Reconstruction(scale(scale_name))
+    size = model.scale
+    images = torch.rand(batch, views, 3, size.image_size, size.image_size)
+    truth = torch.rand(batch, size.grid, size.grid, size.grid) > 0.9
+    state = dict(model.named_parameters())
+    upsampled = tuple(isinstance(conv, UpsampleConv3d) for conv in model.decoder.convs)
+    ours = torch.optim.Adam(model.parameters(), lr=0, fused=True)
+    plain = torch.optim.Adam(model.parameters(), lr=0)
+
+    def reference() -> torch.Tensor:
+        return plain_reconstruction(state, images, model.encoder.pooled, upsampled)
+
+    def plain_step() -> None:
+        plain.zero_grad(set_to_none=True)
+        F.nll_loss(reference(), truth.long()).backward()
+        plain.step()
+
+    def step(precision: torch.dtype) -> Callable[[], None]:
+        def call() -> None:
+            ours.zero_grad(set_to_none=True)
+            with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+                odds = model(images)
+            reconstruction_loss(odds, truth).backward()
+            ours.step()
+
+        return call
+
+    def forward(precision: torch.dtype) -> Callable[[], torch.Tensor]:
+        @torch.no_grad()
+        def call() -> torch.Tensor:
+            with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+                return model(images)
+
+        return call
+
+    times = alternate(
+        {
+            "step plain": plain_step,
+            "step float32": step(torch.float32),
+            "step bfloat16": step(torch.bfloat16),
+            "forward plain": torch.no_grad()(reference),
+            "forward float32": forward(torch.float32),
+            "forward bfloat16": forward(torch.bfloat16),
+        },
+        repeats,
+    )
+    speedup = {name: times[f"{name.split()[0]} plain"] / value for name, value in times.items() if "plain" not in name}
+    return {"milliseconds": times, "speedup": speedup, "batch": batch, "views": views, "scale": scale_name}
+
+
+def bench(out: Path | None = None, quick: bool = False) -> dict:
+    """Run every benchmark, print a table, and write it to `out` where given.
+
+    Args:
+        quick: the small network and few repetitions: a check that the benchmark works, no measurement.
+    """
+    from compress3d.codecs.jpeg2000 import bench_jpeg2000
+    from compress3d.data.loader import bench_loader
+    from compress3d.data.shapenet import open_test_set
+
+    found = {
+        "reconstruction": bench_reconstruction("smoke" if quick else "paper", repeats=1 if quick else 5),
+        "loader": bench_loader(open_test_set(), workers=1, seconds=1 if quick else 3),
+        "jpeg2000": bench_jpeg2000(),
+        "threads": torch.get_num_threads(),
+        "versions": results.versions(),
+    }
+    text = results.dumps(found)
+    print(text, end="")
+    if out is not None:
+        write_atomically(out, text.encode())
+    return found
