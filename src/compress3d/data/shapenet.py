@@ -23,6 +23,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -57,6 +58,7 @@ CATEGORIES = tuple(SYNSETS.values())
 _ALIASES = {"plane": "airplane", "speaker": "loudspeaker", "vessel": "watercraft", "boat": "watercraft"}
 _RENDERING, _VOXELS = "ShapeNetRendering", "ShapeNetVox32"
 _TRAIN_FRACTION = 0.8
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _REMEDY = "download the data set again, or remove this object"
 
 
@@ -76,6 +78,7 @@ def decode_view(data: bytes, name: str | Path) -> np.ndarray:
     """
     if not data:
         raise DataError(name, "is empty", _REMEDY)
+    _check_png(data, name)
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             if image.size != (SIDE, SIDE):
@@ -87,6 +90,23 @@ def decode_view(data: bytes, name: str | Path) -> np.ndarray:
         raise
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, zlib.error, struct.error ... on broken files
         raise DataError(name, f"is no complete PNG picture ({error})", _REMEDY) from None
+
+
+def _check_png(data: bytes, name: str | Path) -> None:
+    """Walk the chunks to the end: Pillow itself passes over a missing end and over damaged pixels."""
+    if not data.startswith(_PNG_SIGNATURE):
+        raise DataError(name, "is no PNG picture", _REMEDY)
+    at, kind = len(_PNG_SIGNATURE), b""
+    while kind != b"IEND":
+        size = int.from_bytes(data[at : at + 4], "big")
+        kind = data[at + 4 : at + 8]
+        if at + 12 + size > len(data):
+            raise DataError(name, "is no complete PNG picture (truncated)", _REMEDY)
+        if zlib.crc32(data[at + 4 : at + 8 + size]) != int.from_bytes(data[at + 8 + size : at + 12 + size], "big"):
+            raise DataError(name, f"is damaged (checksum of the PNG chunk {kind.decode('latin-1')})", _REMEDY)
+        at += 12 + size
+    if at != len(data):
+        raise DataError(name, "has bytes after the end of its PNG picture", _REMEDY)
 
 
 def decode_metadata(data: bytes, name: str | Path) -> np.ndarray:
@@ -108,7 +128,8 @@ def decode_metadata(data: bytes, name: str | Path) -> np.ndarray:
         if len(words) != 5:
             raise DataError(name, f"has {len(words)} columns in line {number}, not 5", _REMEDY)
     try:
-        cameras = np.array(lines, np.float64).astype(np.float32)
+        with np.errstate(over="ignore"):  # what is too large for float32 becomes inf, and is refused below
+            cameras = np.array(lines, np.float64).astype(np.float32)
     except ValueError:
         raise DataError(name, "holds something that is no number", _REMEDY) from None
     if not np.isfinite(cameras).all():
@@ -267,7 +288,7 @@ def _plain_tar(archive: Path, unpack_to: str | Path | None) -> Path:
     try:
         with gzip.open(archive, "rb") as packed, open(beside, "wb") as file:
             shutil.copyfileobj(packed, file, 1 << 20)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(archive, f"is no complete archive ({error})", "download it again") from None
     os.replace(beside, plain)
     return plain

@@ -1,0 +1,69 @@
+"""binvox: against a plain loop written from the format's description, hand-worked bytes, and round trips."""
+
+import numpy as np
+import pytest
+
+from compress3d.data.binvox import decode_binvox, encode_binvox, read_binvox, write_binvox
+from compress3d.errors import DataError
+
+
+def plain_reader(data: bytes) -> np.ndarray:
+    """The format read voxel by voxel: the file's index is x * n * n + z * n + y."""
+    header, body = data.split(b"\ndata\n", 1)
+    edge = int(header.split(b"dim ")[1].split()[0])
+    grid, index = np.zeros((edge, edge, edge), bool), 0
+    for value, count in zip(body[0::2], body[1::2], strict=True):
+        for _ in range(count):
+            x, rest = divmod(index, edge * edge)
+            z, y = divmod(rest, edge)
+            grid[x, y, z] = value
+            index += 1
+    assert index == edge**3
+    return grid
+
+
+@pytest.mark.parametrize("edge", [1, 2, 3, 7, 8, 16, 32])
+@pytest.mark.parametrize("density", [0.0, 0.02, 0.5, 1.0])
+def test_both_ways_against_a_plain_reader(edge, density):
+    grid = np.random.default_rng(edge).random((edge, edge, edge)) < density
+    data = encode_binvox(grid)
+    assert np.array_equal(plain_reader(data), grid)
+    assert np.array_equal(decode_binvox(data, size=edge), grid)
+
+
+def test_bytes_worked_by_hand():
+    grid = np.zeros((2, 2, 2), bool)
+    grid[0, 1, 0] = True  # file index 0*4 + z 0*2 + y 1 = 1
+    grid[1, 0, 1] = True  # file index 4 + 2 + 0 = 6
+    body = bytes([0, 1, 1, 1, 0, 4, 1, 1, 0, 1])
+    assert encode_binvox(grid).endswith(b"\ndata\n" + body)
+    header = b"#binvox 1\ndim 2 2 2\ntranslate -0.06 -0.11 -0.5\nscale 1\ndata\n"
+    assert np.array_equal(decode_binvox(header + body, size=2), grid)
+
+
+@pytest.mark.parametrize("length", [254, 255, 256, 509, 510, 511, 1000, 32768])
+def test_long_runs_are_cut_at_255(length):
+    flat = np.zeros(32**3, bool)
+    flat[:length] = True
+    grid = flat.reshape(32, 32, 32).transpose(0, 2, 1)
+    data = encode_binvox(grid)
+    runs = data.split(b"\ndata\n", 1)[1]
+    assert sum(runs[1::2]) == 32**3 and min(runs[1::2]) > 0
+    assert np.array_equal(decode_binvox(data), grid)
+
+
+def test_file_round_trip_leaves_nothing_beside(tmp_path):
+    grid = np.random.default_rng(0).random((32, 32, 32)) < 0.3
+    write_binvox(tmp_path / "model.binvox", grid, translate=(1, 2, 3), scale=0.5)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.binvox"]
+    assert np.array_equal(read_binvox(tmp_path / "model.binvox"), grid)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match="nowhere.binvox"):
+        read_binvox(tmp_path / "nowhere.binvox")
+
+
+def test_only_cubes_are_written():
+    with pytest.raises(ValueError, match="cube"):
+        encode_binvox(np.zeros((2, 2, 3), bool))
