@@ -1,0 +1,1 @@
+"""Conventional codecs that the learnt ones are measured against."""
