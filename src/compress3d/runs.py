@@ -12,6 +12,7 @@ from torch import nn
 from compress3d.errors import ConfigError
 from compress3d.models.joint import Implicit
 from compress3d.models.reconstruction import Reconstruction
+from compress3d.nn.initialisation import he_normal
 from compress3d.scales import scale
 
 RATES = (48, 96, 192, 384, 480)  # of the shipped runs; the paper's Fig. 8 spans the same range
@@ -47,6 +48,7 @@ class Run:
         mirror: show every object mirrored half of the time (images and voxels alike).
         precision: "bfloat16" (autocast) or "float32".
         fully_connected: reading R2 of the implicit model.
+        initialisation: "he" for encoder and decoder, or "default" (PyTorch's, as the authors' code).
     """
 
     model: str
@@ -64,6 +66,7 @@ class Run:
     mirror: bool = True
     precision: str = "bfloat16"
     fully_connected: bool = False
+    initialisation: str = "he"
     tag: str = ""  # tells variants of a comparison apart; empty for the runs of tables and figures
 
     @property
@@ -74,8 +77,15 @@ class Run:
     def build(self) -> nn.Module:
         """The run's network with fresh weights."""
         if self.model == "implicit":
-            return Implicit(scale(self.scale), self.rate, fully_connected=self.fully_connected)
-        return Reconstruction(scale(self.scale))
+            model = Implicit(scale(self.scale), self.rate, fully_connected=self.fully_connected)
+        else:
+            model = Reconstruction(scale(self.scale))
+        if self.initialisation == "he":
+            he_normal(model.encoder)
+            he_normal(model.decoder.convs)  # the classifier keeps its small start: odds near 1
+            if model.fc is not None:
+                he_normal(model.fc)
+        return model
 
     def describe(self) -> dict:
         """Every field, for results files and checkpoints."""
