@@ -34,7 +34,9 @@ VOXELS = RNG.random((32, 32, 32)) < 0.1
 BINVOX = encode_binvox(VOXELS)
 HEAD, BODY = BINVOX.split(b"\ndata\n", 1)
 HEAD += b"\ndata\n"
-CAMERAS = np.column_stack([RNG.uniform(0, 360, 24), RNG.uniform(25, 30, 24), np.zeros(24), RNG.random(24), np.full(24, 25)])
+CAMERAS = np.column_stack(
+    [RNG.uniform(0, 360, 24), RNG.uniform(25, 30, 24), np.zeros(24), RNG.random(24), np.full(24, 25)]
+)
 TEXT = format_metadata(CAMERAS).encode()
 
 
@@ -66,7 +68,10 @@ BROKEN_PNG = {
     **{f"cut to {n} bytes": PNG[:n] for n in (1, 4, 8, 12, 20, 33, 40, 57, 100, 500)},
     **{f"cut to {n} %": PNG[: len(PNG) * n // 100] for n in range(5, 100, 5)},
     **{f"last {n} bytes missing": PNG[:-n] for n in (1, 2, 4, 8, 11, 12, 13, 16, 17, 64)},
-    **{f"byte {n} changed": flipped(PNG, n) for n in (0, 5, 11, 13, 17, 22, 24, 25, 30, 36, 40, 45, 300, 3000, len(PNG) - 5)},
+    **{
+        f"byte {n} changed": flipped(PNG, n)
+        for n in (0, 5, 11, 13, 17, 22, 24, 25, 30, 36, 40, 45, 300, 3000, len(PNG) - 5)
+    },
 }
 BROKEN_BINVOX = {
     "empty": b"",
@@ -190,7 +195,9 @@ def test_a_source_that_is_none(what, tmp_path):
         find_items(source)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "[1, 2]", "{}", '[{"train": ["a"]}]', "a,b\n1,2\n", "synsetId,modelId,split\n1,2,maybe\n"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "[1, 2]", "{}", '[{"train": ["a"]}]', "a,b\n1,2\n", "synsetId,modelId,split\n1,2,maybe\n"]
+)
 def test_a_list_of_ids_that_is_none(text, tmp_path):
     (tmp_path / "ids").write_text(text)
     with pytest.raises(DataError, match="ids"):

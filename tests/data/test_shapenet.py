@@ -138,7 +138,9 @@ def test_tables_beside_the_folders(tools, tmp_path):
     assert (second.uid, second.split, second.flags, second.licence) == ("pack__b", "train", "", "CC0-1.0")
 
 
-@pytest.mark.parametrize("text", ["298.8009519434 28.5818690177 0 0.7085854625 25", "0 25 0 0.65 25", "359.9 30 0 0.95 25"])
+@pytest.mark.parametrize(
+    "text", ["298.8009519434 28.5818690177 0 0.7085854625 25", "0 25 0 0.65 25", "359.9 30 0 0.95 25"]
+)
 def test_metadata_columns(text):
     cameras = decode_metadata((text + "\n").encode() * 24, "x")
     assert cameras.shape == (24, 5) and cameras.dtype == np.float32

@@ -98,7 +98,7 @@ def test_sha256_depends_on_everything_else(what, tools, tmp_path):
     assert first.finish().sha256 != second.finish().sha256
 
 
-# -- damage --------------------------------------------------------------------------------------------------------------
+# -- damage ----------------------------------------------------------------------------------------------------------
 
 FILES = ["rgb.npy", "alpha.npy", "voxels.npy", "cameras.npy", "objects.jsonl", "store.json"]
 
@@ -149,7 +149,7 @@ def test_nothing_there(tmp_path):
         Store.open(tmp_path / "nothing")
 
 
-# -- writing -------------------------------------------------------------------------------------------------------------
+# -- writing ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("what", ["views", "view type", "grid", "cameras", "nan", "empty grid", "uid again"])

@@ -1,1 +1,1 @@
-"""Where images and voxels come from: sources (`shapes`, `cad`, `shapenet`), one store for all, and the loader over it."""
+"""Images and voxels: the sources (`shapes`, `cad`, `shapenet`), one store for all of them, and the loader over it."""

@@ -1,4 +1,4 @@
-"""One entry for all sources: each builds the same kind of store, so nothing after it knows where the objects came from."""
+"""One entry for all sources: each builds the same kind of store, so nothing later asks where objects came from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SOURCES = ("shapes", "cad", "shapenet")
 _SMOKE_COUNT = 52  # four of each of the 13 classes: a few seconds on one core
 
 
-def build(source: str, out: str | Path, **options) -> Store:
+def build(source: str, out: str | Path, /, **options) -> Store:
     """Build a store, or go on with an interrupted build; the same call on a finished store returns it.
 
     Args:

@@ -55,9 +55,9 @@ def is_free(record: ObjectRecord) -> bool:
 def choose(store: Store) -> list[int]:
     """Rows that may ship, in the order in which they are taken while there is room.
 
-    Clean test models under a free licence, of classes with enough of them: first two of each class, so that none is crowded
-    out, then the rest of ShapeNet's 13 classes, which the paper is about, then the rest. Classes take turns, and within a
-    class the order is that of a hash of the uid.
+    Clean test models under a free licence, of classes with enough of them: first two of each class, so that none is
+    crowded out, then the rest of ShapeNet's 13 classes, which the paper is about, then the rest. Classes take turns,
+    and within a class the order is that of a hash of the uid.
     """
     groups: dict[str, set[str]] = {}
     by_class: dict[str, list[int]] = {}
@@ -86,7 +86,7 @@ def export_test_set(store: Store, out: str | Path, max_bytes: int = 7_950_000, w
 
     Args:
         store: a store of CAD models with splits, groups, flags and licences.
-        out: the archive, a .tgz; the same store gives the same bytes. (gzip is for the tar headers: 18 of 125 kB an object.)
+        out: the archive, a .tgz (plain tar headers take 18 of 125 kB an object); the same store gives the same bytes.
         max_bytes: objects are taken in the order of `choose` as long as the archive stays below.
         workers: processes that compress pictures.
 
@@ -98,7 +98,7 @@ def export_test_set(store: Store, out: str | Path, max_bytes: int = 7_950_000, w
     """
     rows = choose(store)
     taken: list[tuple[ObjectRecord, dict[str, bytes]]] = []
-    size = 64 * 1024  # tables, licences and the archive's end
+    size = 24 * 1024  # tables, licences and the archive's end
     packed = ordered_map(_pack, ((store, row) for row in rows), workers)
     for row, files in tqdm(zip(rows, packed, strict=True), total=len(rows), disable=None, unit="object", desc="export"):
         more = sum(_MEMBER_BYTES + len(zlib.compress(data)) for data in files.values())
@@ -165,9 +165,7 @@ def _pack(job: tuple[Store, int]) -> dict[str, bytes]:
     record = store.objects[row]
     place = f"{record.category}/{_folder(record)}"
     rgba = np.concatenate([store.rgb[row], store.alpha[row][..., None]], axis=-1)
-    files = {
-        f"ShapeNetRendering/{place}/rendering/{view:02d}.png": encode_png(rgba[view]) for view in range(VIEWS)
-    }
+    files = {f"ShapeNetRendering/{place}/rendering/{view:02d}.png": encode_png(rgba[view]) for view in range(VIEWS)}
     files[f"ShapeNetRendering/{place}/rendering/rendering_metadata.txt"] = format_metadata(store.cameras[row]).encode()
     names = "".join(f"{view:02d}.png\n" for view in range(VIEWS))
     files[f"ShapeNetRendering/{place}/rendering/renderings.txt"] = names.encode()

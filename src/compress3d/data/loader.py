@@ -1,7 +1,7 @@
 """Minibatches from stores. Training batches are a pure function of (seed, step): a resumed run sees the same data.
 
-Source of the choices: Golts' loader (random 128 crop of 137 per view, centre crop in test, 1 to 5 views a minibatch, drawn
-without replacement from 24, black background) and 3D-R2N2's (mirror with probability 1/2, light random background).
+Source of the choices: Golts' loader (random 128 crop of 137 per view, centre crop in test, 1 to 5 views a minibatch,
+drawn without replacement from 24, black background) and 3D-R2N2's (mirror with probability 1/2, light background).
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ class ViewBatches(Dataset):
         grid: G, a divisor of 32; a coarse voxel is occupied where any of its fine ones is.
         seed: with the step it decides everything.
         steps: length of the data set.
-        mirror: with probability 1/2 an object's images are flipped left-right and its voxels along x. That is exact: the
-            flipped pictures are those of the mirrored scene, seen by mirrored cameras.
+        mirror: with probability 1/2 an object's images are flipped left-right and its voxels along x. That is exact:
+            the flipped pictures are those of the mirrored scene, seen by mirrored cameras.
         crop: "random" (each view its own offsets in 0..9) or "centre" (offset 4).
-        background: "black": colours as stored, alpha ignored (Golts). "white", "random": composited over white, over one
-            light colour per object with channels in 225..255 (Choy).
+        background: "black": colours as stored, alpha ignored (Golts). "white", "random": composited over white, or over
+            one light colour per object with channels in 225..255 (Choy).
 
-    Every epoch (N consecutive objects, N the number of rows in all parts) visits each row exactly once, in the order of a
-    permutation drawn by `rng([seed, epoch])`; a minibatch may hold the end of one epoch and the beginning of the next.
+    Every epoch (N consecutive objects, N the number of rows in all parts) visits each row exactly once, in the order of
+    a permutation drawn by `rng([seed, epoch])`; a minibatch may hold the end of one and the beginning of the next.
 
     Example:
         >>> batches = ViewBatches([(store, store.select("train"))], 16, seed=0, steps=1000)  # doctest: +SKIP
@@ -194,7 +194,7 @@ def test_views(
 test_views.__test__ = False
 
 
-# -- the work ------------------------------------------------------------------------------------------------------------
+# -- the work --------------------------------------------------------------------------------------------------------
 
 
 def _check(image_size: int, grid: int, background: str) -> None:
@@ -208,14 +208,12 @@ def _check(image_size: int, grid: int, background: str) -> None:
 
 def _item_table(rows_of_parts: list[np.ndarray]) -> np.ndarray:
     """int64 `(N, 2)`: part and row."""
-    tables = [
-        np.stack([np.full(len(rows), part), np.asarray(rows)], axis=1) for part, rows in enumerate(rows_of_parts)
-    ]
+    tables = [np.stack([np.full(len(rows), part), np.asarray(rows)], axis=1) for part, rows in enumerate(rows_of_parts)]
     return np.concatenate(tables).astype(np.int64)
 
 
 def _assemble(stores, items, views, offsets, flips, colours, background, image_size, grid) -> Batch:
-    """Read the drawn crops; shapes: items `(B, 2)`, views `(B, V)`, offsets `(B, V, 2)`, flips `(B,)`, colours `(B, 3)`."""
+    """Read the drawn crops: items `(B, 2)`, views `(B, V)`, offsets `(B, V, 2)`, flips `(B,)`, colours `(B, 3)`."""
     count, number = views.shape
     images = _empty((count, number, image_size, image_size, 3))
     target = images.numpy()
@@ -250,7 +248,7 @@ def _assemble(stores, items, views, offsets, flips, colours, background, image_s
 def composite(rgb: np.ndarray, alpha: np.ndarray, colour: np.ndarray) -> np.ndarray:
     """Straight-alpha picture over a plain colour: uint8 `(H, W, 3)`, `(H, W)`, `(3,)` -> uint8 `(H, W, 3)`, rounded.
 
-    `rgb` must be 0 where alpha is 0, as in a store: then only the 2 to 5 % of partly transparent pixels need arithmetic.
+    `rgb` must be 0 where alpha is 0, as in a store: then only the partly transparent pixels, 2 to 5 %, need arithmetic.
     """
     colour = np.asarray(colour, np.uint32)
     fill = np.zeros((256, 3), np.uint8)

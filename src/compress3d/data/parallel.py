@@ -14,8 +14,8 @@ B = TypeVar("B")
 def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2) -> Iterator[B]:
     """`map(function, items)` in `workers` processes; 0 works in this one.
 
-    At most 4 results per worker are in flight: an object's views take 1.8 MB, and a fast producer would otherwise fill the
-    memory while the disk writes. The order is kept, so that a store's rows do not depend on the number of workers.
+    At most 4 results per worker are in flight: an object's views take 1.8 MB, and a fast producer would otherwise fill
+    the memory while the disk writes. The order is kept, so that a store's rows do not depend on the number of workers.
 
     Args:
         function: importable by name (it is pickled).

@@ -3,9 +3,9 @@
     ShapeNetRendering/<synset>/<model>/rendering/{00..23}.png, rendering_metadata.txt, renderings.txt
     ShapeNetVox32/<synset>/<model>/model.binvox
 
-Views are RGBA 137 x 137. A view's colours are kept where alpha is not zero and black elsewhere: that is what a loader that
-drops the alpha channel sees. The same layout with class names instead of synsets, and with `index.csv` and `credits.csv`
-beside, carries the real CAD models.
+Views are RGBA 137 x 137. A view's colours are kept where alpha is not zero and black elsewhere: that is what a loader
+that drops the alpha channel sees. The same layout with class names instead of synsets, and with `index.csv` and
+`credits.csv` beside, carries the real CAD models.
 Source: Choy et al. 2016 (3D-R2N2), `cvgl.stanford.edu/data2/ShapeNetRendering.tgz` and `ShapeNetVox32.tgz`.
 """
 
@@ -67,7 +67,7 @@ def category_name(folder: str) -> str:
     return SYNSETS.get(folder, _ALIASES.get(folder, folder))
 
 
-# -- reading one object --------------------------------------------------------------------------------------------------
+# -- reading one object ----------------------------------------------------------------------------------------------
 
 
 def decode_view(data: bytes, name: str | Path) -> np.ndarray:
@@ -88,7 +88,7 @@ def decode_view(data: bytes, name: str | Path) -> np.ndarray:
             return np.array(image)
     except DataError:
         raise
-    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, zlib.error, struct.error ... on broken files
+    except Exception as error:  # Pillow: OSError, SyntaxError, ValueError, zlib.error, struct.error ...
         raise DataError(name, f"is no complete PNG picture ({error})", _REMEDY) from None
 
 
@@ -113,7 +113,7 @@ def decode_metadata(data: bytes, name: str | Path) -> np.ndarray:
     """Cameras from the bytes of `rendering_metadata.txt`: float32 `(24, 5)`.
 
     Columns: azimuth and elevation in degrees, in-plane rotation, distance ratio, field of view. The camera stands at
-    ratio * 1.75 from the origin. The field of view of 25 is written in every file and was never applied by the renderer.
+    ratio * 1.75 from the origin. The field of view, 25 in every file, was never applied by the renderer.
 
     Raises:
         DataError: not 24 lines of 5 finite numbers.
@@ -182,7 +182,7 @@ def read_item(item: Item) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return rgba, occupancy, decode_metadata(metadata, item.where("rendering_metadata.txt"))
 
 
-# -- finding the objects -------------------------------------------------------------------------------------------------
+# -- finding the objects ---------------------------------------------------------------------------------------------
 
 
 def find_items(source: str | Path, unpack_to: str | Path | None = None) -> tuple[list[Item], dict[str, str]]:
@@ -294,7 +294,7 @@ def _plain_tar(archive: Path, unpack_to: str | Path | None) -> Path:
     return plain
 
 
-# -- splits --------------------------------------------------------------------------------------------------------------
+# -- splits ----------------------------------------------------------------------------------------------------------
 
 
 def sorted_split(models: list[str]) -> dict[str, str]:
@@ -310,8 +310,8 @@ def sorted_split(models: list[str]) -> dict[str, str]:
 def read_split_file(path: str | Path) -> dict[tuple[str, str], str]:
     """The second published split, a list of ids: {(synset, model): "train" | "val" | "test"}.
 
-    Two forms are read: JSON as of Pix2Vox, a list of {"taxonomy_id", "train": [...], "val": [...], "test": [...]}, and CSV as of
-    ShapeNet's `all.csv`, with the columns synsetId, modelId, split.
+    Two forms are read: JSON as of Pix2Vox, a list of {"taxonomy_id", "train": [...], "val": [...], "test": [...]}, and
+    CSV as of ShapeNet's `all.csv`, with the columns synsetId, modelId, split.
 
     Raises:
         DataError: the file is missing, or is neither.
@@ -374,7 +374,7 @@ def _with_records(items: list[Item], tables: dict[str, str], split: str | Path |
     return result
 
 
-# -- building ------------------------------------------------------------------------------------------------------------
+# -- building --------------------------------------------------------------------------------------------------------
 
 
 def build_shapenet(
@@ -445,7 +445,7 @@ def build_shapenet(
 
 
 def open_test_set() -> Store:
-    """The held-out real CAD models that ship with the repository, as a store; built in the cache on first use (seconds).
+    """The held-out real CAD models that ship with the repository, as a store; built in the cache on first use.
 
     Two processes may do it at once: each builds beside, and the first to finish gives it the name.
 

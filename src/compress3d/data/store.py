@@ -7,7 +7,7 @@ A store is a folder:
     rgb.npy         uint8 (N, 24, 137, 137, 3), zero where alpha is zero
     alpha.npy       uint8 (N, 24, 137, 137)
     voxels.npy      uint8 (N, 4096), np.packbits of the occupancy [x, y, z] in C order
-    cameras.npy     float32 (N, 24, 5): azimuth and elevation in degrees, in-plane rotation, distance ratio, field of view
+    cameras.npy     float32 (N, 24, 5): azimuth and elevation in degrees, in-plane rotation, distance ratio, fov
 
 Raw arrays and not PNG: a worker reads 22,000 views a second from them, 1,800 through PIL.
 """
@@ -54,7 +54,7 @@ _REMEDY = "delete this folder and build the store again (compress3d data build)"
 class ObjectRecord:
     """What is known of one object beside its pixels.
 
-    `split` is "train", "val" or "test"; `group` joins near-duplicate shapes, which never stand on both sides of a split;
+    `split` is "train", "val" or "test"; `group` joins near-duplicate shapes, never on both sides of a split;
     `flags` names reasons not to train on it (flat, see-through, ...) and is empty for a clean object.
     """
 
@@ -282,9 +282,7 @@ class StoreWriter:
             "splits": _count(record.split for record, _ in self._objects),
             "skipped": dict(sorted(self.skipped.items())),
             "sha256": _dataset_sha256(self._objects),
-            "files": {
-                name: _file_sha256(self.work / name) for name in [*(f"{n}.npy" for n in _ROWS), "objects.jsonl"]
-            },
+            "files": {name: _file_sha256(self.work / name) for name in [*(f"{n}.npy" for n in _ROWS), "objects.jsonl"]},
         }
         (self.work / "store.json").write_text(json.dumps(info, indent=1) + "\n", "utf-8")
         self._journal.close()
@@ -447,7 +445,8 @@ def _npy_header(name: str, count: int) -> bytes:
     np.lib.format.write_array_header_1_0(buffer, fields)
     text = buffer.getvalue()
     if len(text) != _HEADER_BYTES:  # older numpy pads less; the format allows any padding before the newline
-        text = text[:8] + (_HEADER_BYTES - 10).to_bytes(2, "little") + text[10:].rstrip().ljust(_HEADER_BYTES - 11) + b"\n"
+        padded = text[10:].rstrip().ljust(_HEADER_BYTES - 11) + b"\n"
+        text = text[:8] + (_HEADER_BYTES - 10).to_bytes(2, "little") + padded
     return text
 
 
