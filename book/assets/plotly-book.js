@@ -39,7 +39,7 @@
       clear(box);
       var narrow = box.clientWidth && figure.layout.width > box.clientWidth;
       if (narrow) figure.layout.width = box.clientWidth;
-      return Plotly.newPlot(box, figure.data, figure.layout, { displaylogo: false, responsive: true });
+      return Plotly.newPlot(box, figure.data, figure.layout, { displayModeBar: false, responsive: true });
     }).then(function () {
       return window.Plotly.relayout(box, themed());
     }).then(function () { box.dataset.drawn = "1"; });

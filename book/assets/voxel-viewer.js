@@ -30,7 +30,7 @@
   /* Welded mesh of the faces between occupied and empty voxels; grid is [x][y][z]. */
   function mesh(grid, side) {
     var X = side[0], Y = side[1], Z = side[2], known = new Map();
-    var m = { x: [], y: [], z: [], i: [], j: [], k: [] };
+    var m = { x: [], y: [], z: [], i: [], j: [], k: [], intensity: [] };
     function filled(x, y, z) {
       return x >= 0 && y >= 0 && z >= 0 && x < X && y < Y && z < Z && grid[(x * Y + y) * Z + z];
     }
@@ -41,10 +41,11 @@
     }
     for (var x = 0; x < X; x++) for (var y = 0; y < Y; y++) for (var z = 0; z < Z; z++) {
       if (!filled(x, y, z)) continue;
-      FACES.forEach(function (face) {
+      FACES.forEach(function (face, direction) {
         if (filled(x + face[0][0], y + face[0][1], z + face[0][2])) return;
         var q = face.slice(1).map(function (c) { return corner(x + c[0], y + c[1], z + c[2]); });
         m.i.push(q[0], q[0]); m.j.push(q[1], q[2]); m.k.push(q[2], q[3]);
+        m.intensity.push(direction, direction);
       });
     }
     return m;
@@ -130,9 +131,8 @@
       function trace() {
         var m = mesh(unpack(data.objects[state.object].grids[state.method], size), data.side);
         return Object.assign(m, {
-          type: "mesh3d", color: data.methods[state.method].colour, flatshading: true, hoverinfo: "skip",
-          lighting: { ambient: 0.5, diffuse: 0.8, specular: 0.05, facenormalsepsilon: 0, vertexnormalsepsilon: 0 },
-          lightposition: { x: -3000, y: 9000, z: -6000 }
+          type: "mesh3d", hoverinfo: "skip", intensitymode: "cell", cmin: 0, cmax: 5, showscale: false,
+          colorscale: data.methods[state.method].scale, lighting: data.lighting
         });
       }
       /* The grid's own box stays in the scene, unseen, so that the size of an object does not change with the method. */
@@ -157,7 +157,9 @@
         var camera = scene.layout && scene.layout.scene && scene.layout.scene.camera;
         var layout = { margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, paper_bgcolor: "rgba(0,0,0,0)",
                        scene: Object.assign({}, data.scene, camera ? { camera: camera } : {}) };
-        return Plotly.react(scene, [trace(), frame()], layout, { displayModeBar: false, responsive: true, scrollZoom: false });
+        var drawn = trace();
+        box.dataset.triangles = drawn.i.length;
+        return Plotly.react(scene, [drawn, frame()], layout, { displayModeBar: false, responsive: true, scrollZoom: false });
       }
       if (data.controls) {
         if (data.objects.length > 1) select(controls, "object ", data.objects.map(function (o) { return o.name; }), 0,

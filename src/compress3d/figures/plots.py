@@ -117,7 +117,7 @@ def rate_curve(
         ax.tick_params(axis="x", labelsize=8)
         ax.set_xlabel("compression rate (raw bits : bits sent)")
         ax.set_ylabel("mIoU, 5 views")
-        legend = ax.legend(loc="lower left", fontsize=8.5)
+        legend = ax.legend(loc="lower left", fontsize=8.5, reverse=True)
         _ink(ax, ink, legend)
         figure.tight_layout()
     return figure

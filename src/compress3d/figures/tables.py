@@ -107,8 +107,7 @@ class Table:
         self.columns, self.caption = [str(column) for column in columns], caption
         self.rows = [[_cell(value, digits) for value in row] for row in rows]
         self._numeric = [
-            bool(rows) and all(isinstance(row[c], (int, float, type(None))) for row in rows if c < len(row))
-            for c in range(len(columns))
+            bool(rows) and all(_is_number(row[c]) for row in self.rows if c < len(row)) for c in range(len(columns))
         ]
         for number, row in enumerate(self.rows):
             if len(row) != len(self.columns):
@@ -151,6 +150,14 @@ def _side(numeric: bool) -> str:
     return ' class="number"' if numeric else ""
 
 
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return cell == MISSING
+    return True
+
+
 def _cell(value: Any, digits: int) -> str:
     if value is None:
         return MISSING
@@ -173,9 +180,7 @@ def comparison(claims: Sequence[Claim], caption: str = "") -> Table:
     columns = ["quantity", "paper", "ours", "difference", "status", "in the paper", "note"]
     if not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
-    table = Table(columns, rows, caption)
-    table._numeric = [column in ("paper", "ours", "difference") for column in columns]
-    return table
+    return Table(columns, rows, caption)
 
 
 def rates_table(results: Mapping[str, Mapping], caption: str = "") -> Table:
@@ -194,8 +199,8 @@ def rates_table(results: Mapping[str, Mapping], caption: str = "") -> Table:
                 *(p["thresholds"].get(t) for t in ("0.2", "0.3", "0.5")),
             ])  # fmt: skip
     rows.sort(key=lambda row: (row[0], row[1], float(row[3])))
-    columns = ["model", "counted", "rate", "reached", "bytes a view", "mIoU", "std", "category mean",
-               "pooled over 6", "τ 0.2", "τ 0.3", "τ 0.5"]  # fmt: skip
+    columns = ["model", "counted", "rate", "reached", "bytes", "mIoU", "std", "by class", "pooled 6",
+               "τ 0.2", "τ 0.3", "τ 0.5"]  # fmt: skip
     return Table(columns, rows, caption)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from compress3d.errors import DataError
 from compress3d.figures import display
 from compress3d.figures.style import body_colour
-from compress3d.figures.voxels import AZIMUTH, ELEVATION, voxel_scene, voxel_trace
+from compress3d.figures.voxels import UNLIT, grid_frame, shade_scale, voxel_scene, voxel_trace
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,12 @@ def payload(
                             "give every object the same methods on the same grid")  # fmt: skip
     return {
         "side": list(side),
-        "methods": [{"name": m, "colour": (colours or {}).get(m, body_colour("implicit"))} for m in methods],
+        "methods": [
+            {"name": m, "colour": colour, "scale": shade_scale(colour)}
+            for m in methods
+            for colour in [(colours or {}).get(m, body_colour("implicit"))]
+        ],
+        "lighting": UNLIT,
         "objects": [
             {
                 "name": shape.name,
@@ -123,7 +128,7 @@ def payload(
             }
             for shape in shapes
         ],
-        "scene": voxel_scene(AZIMUTH, ELEVATION),
+        "scene": voxel_scene(),
         "turn": turn,
         "controls": controls,
         "chosen": methods.index(chosen) if chosen else 0,
@@ -152,11 +157,12 @@ class Viewer:
             voxel_trace(shape.grids[m], self.colours.get(m, body_colour("implicit"))).update(visible=n == 0)
             for n, (shape, m) in enumerate(pairs)
         ]
+        frame = grid_frame(self.payload["side"])
         buttons = [
-            dict(method="restyle", args=[{"visible": [n == k for k in range(len(pairs))]}], label=f"{shape.name}: {m}")
+            dict(method="restyle", args=[{"visible": [n == k for k in range(len(pairs))] + [True]}], label=f"{shape.name}: {m}")
             for n, (shape, m) in enumerate(pairs)
         ]
-        figure = go.Figure(traces)
+        figure = go.Figure([*traces, frame])
         figure.update_layout(
             template="none", width=520, height=480, margin=dict(l=0, r=0, t=40, b=0), scene=voxel_scene(),
             updatemenus=[dict(buttons=buttons, x=0, xanchor="left", y=1.08, yanchor="top")],

@@ -30,7 +30,9 @@ _NORMALS = np.array([direction for direction, _ in _FACES])
 
 AZIMUTH, ELEVATION = 235.0, 25.0  # default view: front left, from a little above
 _DISTANCE = 2.6  # in units of the grid's side; near enough for depth, far enough not to distort
-_LIGHT = np.array([-0.35, 0.85, -0.45])  # from above the viewer's left shoulder
+# Brightness of -x +x -y +y -z +z faces. Painted on, not lit: plotly's light moves with neither camera nor object.
+# Any two sides that meet differ, so edges show from everywhere.
+_BRIGHTNESS = np.array([0.70, 0.53, 0.40, 1.08, 0.88, 0.60])
 
 
 def _grid(occupancy: np.ndarray) -> np.ndarray:
@@ -65,7 +67,7 @@ def exposed_faces(occupancy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     return np.concatenate(voxels), np.concatenate(corners), np.concatenate(directions)
 
 
-def exposed_mesh(occupancy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def exposed_mesh(occupancy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Welded triangle mesh of the exposed faces: two triangles a face, every corner stored once.
 
     Args:
@@ -73,18 +75,19 @@ def exposed_mesh(occupancy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         Vertices (V, 3), uint8 for grids below 256 a side (else uint16), in voxel units; triangles (T, 3),
-        uint16 where they fit (else int32), counter-clockwise from outside. The small types matter: plotly
-        ships arrays as base64, and a 32^3 chair weighs 31 kB this way instead of 79 kB.
+        uint16 where they fit (else int32), counter-clockwise from outside; direction (T,) uint8 of each triangle,
+        0..5 for -x +x -y +y -z +z. The small types matter: plotly ships arrays as base64, and a 32^3 chair weighs
+        35 kB this way instead of 80 kB.
 
     Raises:
         DataError: the array is not one three-dimensional grid.
 
     Example:
-        >>> vertices, triangles = exposed_mesh(np.ones((1, 1, 1), bool))
+        >>> vertices, triangles, directions = exposed_mesh(np.ones((1, 1, 1), bool))
         >>> len(vertices), len(triangles)
         (8, 12)
     """
-    _, corners, _ = exposed_faces(occupancy)
+    _, corners, directions = exposed_faces(occupancy)
     sides = np.array(np.shape(occupancy)) + 1
     flat = np.ravel_multi_index(corners.reshape(-1, 3).T, sides)
     used, index = np.unique(flat, return_inverse=True)
@@ -92,7 +95,21 @@ def exposed_mesh(occupancy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     quads = index.reshape(-1, 4)
     triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]], axis=1).reshape(-1, 3)
     small = np.uint8 if max(sides) <= 256 else np.uint16
-    return vertices.astype(small), triangles.astype(np.uint16 if len(vertices) < 65536 else np.int32)
+    index_type = np.uint16 if len(vertices) < 65536 else np.int32
+    return vertices.astype(small), triangles.astype(index_type), np.repeat(directions, 2).astype(np.uint8)
+
+
+def shades(colour: str) -> np.ndarray:
+    """Colour of each of the six face directions of a body of `colour`: RGB in [0, 1], (6, 3)."""
+    from matplotlib.colors import to_rgb
+
+    return np.clip(np.outer(_BRIGHTNESS, to_rgb(colour)), 0, 1)
+
+
+def shade_scale(colour: str) -> list[list]:
+    """`shades` as a plotly colour scale over face directions 0..5."""
+    rgb = [tuple(int(value) for value in row) for row in np.rint(255 * shades(colour))]
+    return [[number / 5, f"rgb{row}".replace(" ", "")] for number, row in enumerate(rgb)]
 
 
 def camera_eye(azimuth: float, elevation: float, distance: float = 1.0) -> np.ndarray:
@@ -101,6 +118,8 @@ def camera_eye(azimuth: float, elevation: float, distance: float = 1.0) -> np.nd
     return distance * np.array([np.cos(e) * np.cos(a), np.sin(e), np.cos(e) * np.sin(a)])
 
 
+UNLIT = dict(ambient=1, diffuse=0, specular=0, fresnel=0)  # the shading is in the colours
+
 # --- plotly -------------------------------------------------------------------------------------------------------
 
 
@@ -108,19 +127,26 @@ def voxel_trace(occupancy: np.ndarray, colour: str = body_colour("implicit"), of
     """The grid as a plotly `Mesh3d` with flat shading. `offset` (in voxels) puts several grids into one scene."""
     import plotly.graph_objects as go
 
-    vertices, triangles = exposed_mesh(occupancy)
+    vertices, triangles, directions = exposed_mesh(occupancy)
     x, y, z = (column if shift == 0 else column + float(shift) for column, shift in zip(vertices.T, offset, strict=True))
     i, j, k = triangles.T
     return go.Mesh3d(
-        x=x, y=y, z=z, i=i, j=j, k=k, color=colour, flatshading=True, hoverinfo="skip",
-        lighting=dict(ambient=0.5, diffuse=0.8, specular=0.05, facenormalsepsilon=0, vertexnormalsepsilon=0),
-        lightposition=dict(x=-3000, y=9000, z=-6000),
+        x=x, y=y, z=z, i=i, j=j, k=k, hoverinfo="skip", showscale=False,
+        intensity=directions, intensitymode="cell", cmin=0, cmax=5, colorscale=shade_scale(colour), lighting=UNLIT,
     )  # fmt: skip
+
+
+def grid_frame(sides: Sequence[int]):
+    """Two unseen points at the grid's ends: a scene with them has the same scale for every object in it."""
+    import plotly.graph_objects as go
+
+    x, y, z = ([0, int(side)] for side in sides)
+    return go.Scatter3d(x=x, y=y, z=z, mode="markers", marker=dict(size=0.1, opacity=0), hoverinfo="skip")
 
 
 def voxel_scene(azimuth: float = AZIMUTH, elevation: float = ELEVATION) -> dict[str, Any]:
     """Layout of a plotly scene: no axes, true proportions, Y up, seen from `azimuth` and `elevation`."""
-    x, y, z = (round(float(value), 4) for value in camera_eye(azimuth, elevation, 2.0))
+    x, y, z = (round(float(value), 4) for value in camera_eye(azimuth, elevation, 1.5))
     hidden = dict(visible=False)
     return dict(
         aspectmode="data", xaxis=hidden, yaxis=hidden, zaxis=hidden, bgcolor="rgba(0,0,0,0)",
@@ -138,9 +164,9 @@ def voxel_figure(
     """The grid as an interactive `plotly.graph_objects.Figure`; show it in the book with `display.show(figure)`."""
     import plotly.graph_objects as go
 
-    figure = go.Figure(voxel_trace(occupancy, colour))
+    figure = go.Figure([voxel_trace(occupancy, colour), grid_frame(np.shape(occupancy))])
     figure.update_layout(
-        template="none", width=size, height=size, margin=dict(l=0, r=0, t=0, b=0),
+        template="none", showlegend=False, width=size, height=size, margin=dict(l=0, r=0, t=0, b=0),
         paper_bgcolor="rgba(0,0,0,0)", scene=voxel_scene(azimuth, elevation),
     )  # fmt: skip
     return figure
@@ -187,14 +213,6 @@ def project_faces(
     return flat, directions[order]
 
 
-def _shades(colour: str) -> np.ndarray:
-    """RGB of each face direction under one distant light, (6, 3)."""
-    from matplotlib.colors import to_rgb
-
-    light = np.maximum(_NORMALS @ (_LIGHT / np.linalg.norm(_LIGHT)), 0)
-    return np.clip(np.outer(0.5 + 0.58 * light, to_rgb(colour)), 0, 1)
-
-
 def draw_voxels(
     ax: Axes,
     occupancy: np.ndarray,
@@ -219,7 +237,7 @@ def draw_voxels(
     if not len(polygons):
         ax.text(0, 0, "empty", ha="center", va="center", color="#8a8a8a")
         return
-    fill = _shades(colour)[directions]
+    fill = shades(colour)[directions]
     ax.add_collection(PolyCollection(polygons, facecolors=fill, edgecolors=fill * 0.82, linewidths=0.25))
 
 

@@ -1,0 +1,42 @@
+# The front door. Every target makes its own .venv first, from the exact pins of constraints.txt.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+JOBS   ?= 2
+# One thread a process: two processes share two cores, and torch would start as many threads as it sees cores.
+THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.DEFAULT_GOAL := help
+.PHONY: help book pages test notebooks headline bench clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "compress3d needs Python 3.11, found: $$($(PYTHON) --version). What to do: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,test,data,codec]'
+	@touch $@
+
+book: $(VENV)/.installed  ## execute every notebook and build the HTML; prints where index.html lies
+	$(THREADS) $(BIN)/python -m compress3d.book_build --jobs $(JOBS)
+
+pages: $(VENV)/.installed  ## build the HTML with the outputs that git keeps (seconds)
+	$(BIN)/python -m compress3d.book_build --no-execute
+
+test: $(VENV)/.installed  ## unit tests, nbval over the notebooks, and the browser test
+	$(THREADS) $(BIN)/python -m pytest -q -rs -n $(JOBS) --dist loadfile tests book \
+	  --nbval --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/notebooks/sanitize.cfg
+
+notebooks: $(VENV)/.installed  ## execute the notebooks and keep their outputs in book/ (what git stores)
+	$(THREADS) $(BIN)/python -m compress3d.notebooks write --jobs $(JOBS)
+
+headline: $(VENV)/.installed  ## draw the README's picture again from results/
+	$(BIN)/python -m compress3d.headline
+
+bench: $(VENV)/.installed  ## time what is slow, each against a plain reference
+	$(BIN)/compress3d bench
+
+clean:  ## remove what was built (stores in _cache/ and checkpoints in _runs/ stay)
+	rm -rf _build $(VENV) .pytest_cache .ruff_cache

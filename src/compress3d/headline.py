@@ -1,0 +1,146 @@
+"""The first page's picture and its turning object, made from results files and shipped weights.
+
+    python -m compress3d.headline      write book/assets/headline.png, the README's picture
+"""
+
+from __future__ import annotations
+
+import html
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from compress3d import paths, results
+from compress3d.errors import Compress3DError, DataError
+from compress3d.figures import plots, style
+from compress3d.figures.viewer import Shape, Viewer, viewer
+
+SCALE = "demo"  # the scale whose weights ship: anyone can make this page again
+RATE = 384
+QUANTILE = 0.75  # the object shown is reconstructed better than three quarters of the test set, and the page says so
+WAITING = "The results are not there yet: train and evaluate the runs, then build the book again."
+
+
+def write(assets: Path) -> bool:
+    """Write the headline's files into a folder: `headline-light.svg`, `headline-dark.svg`, `headline-object.html`.
+
+    Args:
+        assets: folder of the staged book.
+
+    Returns:
+        True when they show results; False when they are placeholders that say that there are none yet.
+
+    Raises:
+        DataError: there is a manifest of results, yet a run that the headline needs is missing.
+    """
+    assets.mkdir(parents=True, exist_ok=True)
+    found = results.load_all(SCALE)
+    if not found and not (paths.results() / "manifest.json").is_file():
+        for name in ("headline-light.svg", "headline-dark.svg"):
+            (assets / name).write_text(_placeholder(), encoding="utf-8")
+        (assets / "headline-object.html").write_text(f'<p class="figure-words">{html.escape(WAITING)}</p>\n')
+        return False
+    needed = [f"{SCALE}/{name}" for name in ("uncompressed-s0", "jpeg2000-s0", f"implicit-r{RATE}-s0")]
+    for run_id in needed:
+        if run_id not in found:
+            raise DataError(results.path_of(run_id), "is missing beside other results", f"run `compress3d evaluate {run_id}`")
+    for name, dark in (("headline-light.svg", False), ("headline-dark.svg", True)):
+        _save(plots.rate_curve(_shown(found).values(), dark=dark), assets / name)
+    (assets / "headline-object.html").write_text(turning_object(found).html() + "\n", encoding="utf-8")
+    return True
+
+
+def write_picture(path: Path) -> None:
+    """The README's picture: the rate curve on white, as PNG.
+
+    Raises:
+        DataError: there are no results.
+    """
+    figure = plots.rate_curve(_shown(results.load_all(SCALE)).values())
+    figure.savefig(path, dpi=150, facecolor="white", metadata={"Software": None})
+
+
+def _shown(found: Mapping[str, Mapping]) -> dict[str, Mapping]:
+    """Runs of the headline: seed 0 and no variant of a comparison."""
+    return {run_id: r for run_id, r in found.items() if r["run"].get("seed") == 0 and not r["run"].get("tag")}
+
+
+def _save(figure, path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def chosen_object(found: Mapping[str, Mapping]) -> int:
+    """Which test object turns on the first page: the one at the upper quartile of IoU at 384:1. A rule, not a taste."""
+    values = np.array(found[f"{SCALE}/implicit-r{RATE}-s0"]["points"][0]["iou"])
+    return int(np.argsort(values, kind="stable")[int(QUANTILE * (len(values) - 1))])
+
+
+def turning_object(found: Mapping[str, Mapping]) -> Viewer:
+    """The chosen object: ground truth, uncompressed, implicit and JPEG 2000 at 384:1, from the shipped weights.
+
+    Raises:
+        CheckpointError: weights are missing or damaged.
+        DataError: the test set is missing, or is not the one that the results were made with.
+    """
+    from compress3d import metrics
+    from compress3d.codecs.jpeg2000 import simulate
+    from compress3d.data.shapenet import open_test_set
+    from compress3d.evaluate import held_out, load_model, probabilities
+    from compress3d.runs import find
+
+    test = found[f"{SCALE}/implicit-r{RATE}-s0"]["test"]
+    store, uid = open_test_set(), test["objects"][chosen_object(found)]
+    index = next((i for i, record in enumerate(store.objects) if record.uid == uid), None)
+    if index is None:
+        raise DataError(store.path, f"has no object {uid!r}, which the results speak of", "evaluate the runs again")
+    record = store.objects[index]
+
+    grids, notes = {}, {}
+    images, truth = held_out(find(f"{SCALE}/uncompressed-s0"), store, np.array([index]))
+    grids["ground truth"] = truth[0]
+    pictures = images[0].permute(0, 2, 3, 1).contiguous().numpy()
+    decoded, _ = simulate(pictures, RATE, accounting="payload")
+    seen = {
+        "uncompressed": ("uncompressed", "uncompressed-s0", images),
+        f"implicit {RATE}:1": ("implicit", f"implicit-r{RATE}-s0", images),
+        f"JPEG 2000 {RATE}:1": ("jpeg2000", "jpeg2000-s0", images.new_tensor(decoded).permute(0, 3, 1, 2)[None]),
+    }
+    colours = {"ground truth": style.body_colour("truth")}
+    for title, (model, run, shown) in seen.items():
+        probability = probabilities(load_model(find(f"{SCALE}/{run}")), shown)
+        grids[title] = probability[0] > metrics.THRESHOLD
+        notes[title] = f"IoU {metrics.iou(probability, truth)[0]:.2f}"
+        colours[title] = style.body_colour(model)
+    credit = f"model by {record.creator}, {record.licence}" if record.creator else ""
+    shape = Shape(f"{record.category}: {record.title}" if record.title else record.category, grids, list(pictures),
+                  notes, credit)  # fmt: skip
+    return viewer([shape], colours, turn=True, chosen=f"implicit {RATE}:1")
+
+
+def _placeholder() -> str:
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 120" width="640" height="120" role="img">'
+        '<rect x="2" y="2" width="636" height="116" rx="8" fill="none" stroke="#8a8a8a" stroke-dasharray="8 6"/>'
+        f'<text x="320" y="64" text-anchor="middle" font-family="sans-serif" font-size="15" fill="#8a8a8a">{WAITING}</text>'
+        "</svg>\n"
+    )
+
+
+def main() -> None:
+    """Command line; see the top of this file."""
+    try:
+        path = paths.book() / "assets/headline.png"
+        write_picture(path)
+        print(path)
+    except Compress3DError as error:
+        print(f"compress3d: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

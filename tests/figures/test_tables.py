@@ -1,0 +1,52 @@
+"""Tables: status by rule, text aligned, HTML escaped, paper's numbers from their file."""
+
+import pytest
+
+from compress3d.errors import DataError
+from compress3d.figures.tables import Claim, Table, comparison, paper
+
+
+@pytest.mark.parametrize(
+    "printed, ours, tolerance, status",
+    [
+        (0.66, 0.65, 0.02, "reproduced"),
+        (0.66, 0.64, 0.02, "reproduced"),  # on the edge
+        (0.66, 0.63, 0.02, "differs"),
+        (0.66, 0.51, None, "other data"),
+        (0.66, None, 0.02, "not run"),
+        (None, 0.5, None, "ours only"),
+    ],
+)
+def test_status_by_rule(printed, ours, tolerance, status):
+    assert Claim("x", printed, ours, tolerance=tolerance).status == status
+
+
+def test_text_is_aligned_and_missing_is_a_dash():
+    table = Table(["name", "value"], [["a", 0.12345], ["longer", None]], caption="demo", digits=2)
+    assert str(table) == "demo\nname    value\na        0.12\nlonger      –"
+
+
+def test_html_is_escaped_and_scrolls_in_its_own_box():
+    text = Table(["a<b"], [["x & y"]]).html()
+    assert "a&lt;b" in text and "x &amp; y" in text and 'class="table-box"' in text
+
+
+def test_row_of_another_length():
+    with pytest.raises(DataError, match="2 cells for 1 columns"):
+        Table(["a"], [["x", "y"]])
+
+
+def test_comparison_has_the_four_columns():
+    table = comparison([Claim("mIoU", 0.66, 0.5, "Table 1", digits=2)])
+    assert table.columns[:5] == ["quantity", "paper", "ours", "difference", "status"]
+    assert table.rows[0][:5] == ["mIoU", "0.66", "0.50", "-0.16", "other data"]
+
+
+def test_papers_numbers_come_from_their_file(tmp_path):
+    file = tmp_path / "paper.yml"
+    file.write_text("golts2021:\n  table1:\n    miou: {value: 0.66, where: Table 1}\n")
+    assert paper("golts2021.table1.miou", file)["value"] == 0.66
+    with pytest.raises(DataError, match="no entry 'golts2021.table9'"):
+        paper("golts2021.table9", file)
+    with pytest.raises(DataError, match="does not exist"):
+        paper("golts2021", tmp_path / "none.yml")
