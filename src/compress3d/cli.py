@@ -134,6 +134,18 @@ def evaluate(
 
 
 @app.command()
+def floor(scale: Annotated[str, typer.Option(help="Whose training data and results.")] = "demo") -> None:
+    """Score a constant mean shape per category, the floor of every table."""
+    from compress3d.data.shapenet import open_test_set
+    from compress3d.floor import evaluate_floor
+    from compress3d.runs import find
+    from compress3d.train import open_parts
+
+    point = evaluate_floor(open_parts(find(f"{scale}/uncompressed-s0")), open_test_set(), scale)["points"][0]
+    print(f"mean shape of the object's own category: mIoU {point['miou']:.4f}")
+
+
+@app.command()
 def runs() -> None:
     """List the table of runs."""
     from compress3d.runs import TABLE
