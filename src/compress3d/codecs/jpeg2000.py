@@ -15,7 +15,8 @@ Traps, all measured with OpenJPEG 2.5.4 and all tested:
 
 * The asked size is no upper bound: a file may be 16 bytes larger than asked, since the rate control does not see
   everything that ends up in the header. 192:1 at 128 x 128 asks 256 bytes and gives up to 272.
-* The rate control never works with fewer than 30 bytes of payload, whatever is asked.
+* The rate control never works with fewer than 30 bytes of payload, whatever is asked, and takes the first coding pass
+  in any case: at 4 resolutions the smallest payload is 12 to 40 bytes, the smallest file 157 to 185.
 * A packet (one colour component at one resolution) costs a byte even when it is empty, so with 5 resolutions 15 bytes
   go before any picture; at 384:1 and 64 pixels that is half of the 32. The last ones are all 0x80, and a decoder that
   runs out of data reads empty packets: `encode_within(accounting="payload")` leaves them out and sets Psot to match.
@@ -32,17 +33,16 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 import tempfile
 import time
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from PIL import Image
 
+from compress3d.codecs.codestream import EMPTY_PACKET, END, Codestream, picture_size
 from compress3d.codecs.openjpeg import load_glymur, require_pillow_jpeg2000
 from compress3d.errors import CodecError, ConfigError
 
@@ -51,42 +51,7 @@ Accounting = Literal["payload", "file"]
 RESOLUTIONS = 4
 FLOOR = 30  # bytes: the smallest payload budget that OpenJPEG's rate control takes
 OVERSHOOT = 16  # bytes that a file may be larger than asked
-_START, _TILE, _DATA, _END = b"\xff\x4f\xff\x51", b"\xff\x90", b"\xff\x93", b"\xff\xd9"
-_EMPTY_PACKET = b"\x80"
-_LARGEST_SIDE = 1 << 14  # a broken header must not ask for gigabytes
 _REMEDY = "encode the picture again"
-
-
-@dataclass(frozen=True)
-class Codestream:
-    """A JPEG 2000 codestream.
-
-    Attributes:
-        data: all bytes, from the SOC marker to EOC.
-        fits: whether the budget that was asked for is kept; True where none was asked.
-    """
-
-    data: bytes
-    fits: bool = True
-
-    @property
-    def total_bytes(self) -> int:
-        """Bytes on disk."""
-        return len(self.data)
-
-    @property
-    def payload_bytes(self) -> int:
-        """Bytes after the SOD marker up to EOC: what depends on the picture."""
-        return len(self.data) - self.header_bytes - len(_END)
-
-    @property
-    def header_bytes(self) -> int:
-        """Bytes up to and with the SOD marker.
-
-        Raises:
-            CodecError: there is no SOD marker.
-        """
-        return _payload_start(self.data)
 
 
 def raw_bytes(image: np.ndarray) -> int:
@@ -159,7 +124,7 @@ def decode(stream: Codestream | bytes) -> np.ndarray:
         CodecError: the stream is truncated, damaged or of another kind.
     """
     data = stream.data if isinstance(stream, Codestream) else bytes(stream)
-    height, width = _check_stream(data)
+    size = picture_size(data)
     glymur = load_glymur()
     with _scratch_file() as path, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # OpenJPEG tells that packets at the end are left out
@@ -168,7 +133,7 @@ def decode(stream: Codestream | bytes) -> np.ndarray:
             image = glymur.Jp2k(path)[:]
         except Exception as error:  # glymur's parser raises whatever a damaged header leads it to
             raise CodecError("JPEG 2000 codestream", f"cannot be decoded: {error}", _REMEDY) from error
-    return _check_decoded(image, (height, width))
+    return _check_decoded(image, size)
 
 
 def encode_within(
@@ -179,7 +144,7 @@ def encode_within(
     The asked size is steered until the stream fills the budget. With `payload`, empty packets at the end are left out;
     where OpenJPEG's floor of 30 bytes stands in the way, the search goes over asked quality instead; and if not even
     the coarsest resolution fits (32 pixels at 480:1: 6 bytes), one empty packet is sent and the decoder shows mid-grey.
-    So payload streams fit down to 1 byte. With `file`, budgets below about 175 bytes are out of reach: the stream is
+    So payload streams fit down to 1 byte. With `file`, budgets below about 170 bytes are out of reach: the stream is
     then what the rate control makes at its floor, and `fits` is False.
 
     Args:
@@ -204,10 +169,9 @@ def encode_within(
     picture = Image.fromarray(image)
     if accounting == "file":
         return _search_file(picture, limit, resolutions)
-    found = _search_payload(picture, limit, resolutions) or _search_quality(picture, limit, resolutions)
-    if found is None:
-        return Codestream(_nothing(picture, resolutions), fits=limit >= len(_EMPTY_PACKET))
-    return Codestream(found)
+    for search in (_search_payload, _search_quality, _nothing):
+        if (found := search(picture, limit, resolutions)) is not None:
+            return found
 
 
 def simulate(
@@ -233,9 +197,52 @@ def simulate(
     spent = np.empty(len(images), np.int64)
     for n, image in enumerate(images):
         stream = encode_within(image, rate, accounting, resolutions)
-        decoded[n] = _decode_in_memory(stream.data)
+        decoded[n] = _decode_in_memory(stream)
         spent[n] = stream.payload_bytes if accounting == "payload" else stream.total_bytes
     return decoded, spent
+
+
+def bench_jpeg2000(sizes: tuple[int, ...] = (64, 128), rate: float = 48, pictures: int = 20) -> dict:
+    """Milliseconds a picture: this module against plain glymur on files in the system's temporary folder.
+
+    Args:
+        sizes: edges of the square test pictures.
+        rate: compression rate c.
+        pictures: how many smooth random pictures; the same for each way, taken in turn so that load falls on all alike.
+
+    Returns:
+        `{"64": {"glymur on disk, encode": ms, ...}, ...}`: medians.
+    """
+    glymur = load_glymur()
+    found: dict[str, dict[str, float]] = {}
+    for size in sizes:
+        times: dict[str, list[float]] = {}
+
+        def clock(name: str, work, times=times):
+            start = time.perf_counter()
+            result = work()
+            times.setdefault(name, []).append(1e3 * (time.perf_counter() - start))
+            return result
+
+        with tempfile.TemporaryDirectory() as folder:
+            for n in range(pictures):
+                image, path = _smooth_picture(size, seed=n), Path(folder) / f"{size}-{n}.j2k"
+                options = {"cratios": (rate,), "irreversible": True, "mct": True, "numres": RESOLUTIONS}
+                clock("glymur on disk, encode", lambda: glymur.Jp2k(path, data=image, **options))  # noqa: B023
+                clock("glymur on disk, decode", lambda: glymur.Jp2k(path)[:])  # noqa: B023
+                stream = clock("encode", lambda: encode(image, rate))  # noqa: B023
+                clock("decode", lambda: decode(stream))  # noqa: B023
+                clock("encode_within payload", lambda: encode_within(image, rate))  # noqa: B023
+                clock("simulate payload", lambda: simulate(image[None], rate))  # noqa: B023
+                clock("simulate file", lambda: simulate(image[None], rate, "file"))  # noqa: B023
+        found[str(size)] = {name: round(float(np.median(values)), 3) for name, values in times.items()}
+    return found
+
+
+def _smooth_picture(size: int, seed: int) -> np.ndarray:
+    """Random colours on an 8 x 8 grid, bicubic between: uint8 `(size, size, 3)`."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC))
 
 
 # ---- search ----
@@ -248,11 +255,11 @@ def _header_bytes(resolutions: int) -> int:
 
 def _asked_ratio(picture: Image.Image, payload: int, resolutions: int) -> float:
     """Ratio to ask for, so that the payload is at most `payload` bytes, as far as OpenJPEG's floor allows."""
-    asked = payload + _header_bytes(resolutions) + len(_END) - OVERSHOOT
+    asked = payload + _header_bytes(resolutions) + len(END) - OVERSHOOT
     return 3 * picture.width * picture.height / asked
 
 
-def _search_payload(picture: Image.Image, limit: int, resolutions: int) -> bytes | None:
+def _search_payload(picture: Image.Image, limit: int, resolutions: int) -> Codestream | None:
     """Stream with the largest payload within `limit` bytes, empty packets at the end not counted; None if none fits.
 
     The payload is a rising staircase of the asked budget (measured; about 8 bytes a step), and a budget of `limit`
@@ -263,11 +270,11 @@ def _search_payload(picture: Image.Image, limit: int, resolutions: int) -> bytes
     fits, too_large = FLOOR - 1, limit + 3 * resolutions + 2
     budget = min(max(limit + resolutions, FLOOR), too_large - 1)
     while fits < budget < too_large:
-        data = _compress(picture, resolutions, "rates", _asked_ratio(picture, budget, resolutions))
-        size = _lean_payload_bytes(data)
+        stream = _compress(picture, resolutions, "rates", _asked_ratio(picture, budget, resolutions))
+        size = _lean_payload_bytes(stream)
         if best_size < size <= limit:
-            lean = _without_empty_packets(data)
-            size = Codestream(lean).payload_bytes
+            lean = _without_empty_packets(stream)
+            size = lean.payload_bytes
             if size <= limit:
                 best, best_size = lean, size
         if size > limit:
@@ -281,14 +288,14 @@ def _search_payload(picture: Image.Image, limit: int, resolutions: int) -> bytes
     return best
 
 
-def _search_quality(picture: Image.Image, limit: int, resolutions: int) -> bytes | None:
+def _search_quality(picture: Image.Image, limit: int, resolutions: int) -> Codestream | None:
     """As `_search_payload`, steering the asked PSNR, which has no floor in bytes."""
     best, best_size = None, 0
     fits, too_large = 1.0, 41.0  # dB
     while too_large - fits > 0.5:
         quality = (fits + too_large) / 2
         lean = _without_empty_packets(_compress(picture, resolutions, "dB", quality))
-        size = Codestream(lean).payload_bytes
+        size = lean.payload_bytes
         if size > limit:
             too_large = quality
         else:
@@ -298,61 +305,48 @@ def _search_quality(picture: Image.Image, limit: int, resolutions: int) -> bytes
     return best
 
 
-def _nothing(picture: Image.Image, resolutions: int) -> bytes:
-    """Stream of one empty packet, which any decoder shows as mid-grey; OpenJPEG refuses a tile without data."""
-    return _with_payload(_compress(picture, resolutions, "dB", 1.0), _EMPTY_PACKET)
+def _nothing(picture: Image.Image, limit: int, resolutions: int) -> Codestream:
+    """Stream of one empty packet, which any decoder shows as mid-grey."""
+    data = _compress(picture, resolutions, "dB", 1.0).with_payload(EMPTY_PACKET).data
+    return Codestream(data, fits=limit >= len(EMPTY_PACKET))
 
 
 def _search_file(picture: Image.Image, limit: int, resolutions: int) -> Codestream:
-    """Largest file within `limit` bytes; the smallest file OpenJPEG makes where that is out of reach."""
-    payload = limit - _header_bytes(resolutions) - len(_END)
-    data = _compress(picture, resolutions, "rates", _asked_ratio(picture, max(payload, FLOOR), resolutions))
-    return Codestream(data, fits=len(data) <= limit)
+    """Largest file within `limit` bytes; what the rate control makes at its floor where that is out of reach."""
+    budget = max(limit - _header_bytes(resolutions) - len(END), FLOOR)
+    while True:
+        data = _compress(picture, resolutions, "rates", _asked_ratio(picture, budget, resolutions)).data
+        if len(data) <= limit or budget == FLOOR:
+            return Codestream(data, fits=len(data) <= limit)
+        budget = max(budget - (len(data) - limit), FLOOR)  # a byte at most was ever seen missing
 
 
-def _payload_start(data: bytes) -> int:
-    """Offset after the first SOD marker."""
-    start = data.find(_DATA)
-    if start < 0:
-        raise CodecError("JPEG 2000 codestream", "has no start of data (SOD marker)", _REMEDY)
-    return start + len(_DATA)
-
-
-def _lean_payload_bytes(data: bytes) -> int:
+def _lean_payload_bytes(stream: Codestream) -> int:
     """Payload bytes less all 0x80 at the end: what `_without_empty_packets` leaves, or a little less."""
-    return max(len(data[_payload_start(data) : -len(_END)].rstrip(_EMPTY_PACKET)), 1)
+    return max(len(stream.payload.rstrip(EMPTY_PACKET)), 1)
 
 
-def _without_empty_packets(data: bytes) -> bytes:
+def _without_empty_packets(stream: Codestream) -> Codestream:
     """The stream less the empty packets at its end: a decoder that runs out of data reads them as empty.
 
     A byte 0x80 at the end may also be picture data (about 1 stream in 200); cutting it raises in the decoder or changes
-    pixels, so the shorter stream is decoded and compared. One byte stays: a tile without data is refused.
+    pixels, so the shorter stream is decoded and compared. One byte stays: OpenJPEG refuses a tile without data.
     """
-    payload = data[_payload_start(data) : -len(_END)]
-    pixels = _decode_in_memory(data)
-    for length in range(max(len(payload.rstrip(_EMPTY_PACKET)), 1), len(payload)):
-        lean = _with_payload(data, payload[:length])
+    payload, pixels = stream.payload, _decode_in_memory(stream)
+    for length in range(_lean_payload_bytes(stream), len(payload)):
+        lean = stream.with_payload(payload[:length])
         try:
             if np.array_equal(_decode_in_memory(lean), pixels):
                 return lean
         except CodecError:
             continue
-    return data
-
-
-def _with_payload(data: bytes, payload: bytes) -> bytes:
-    """The stream with another payload, and the tile part's length (Psot) set to match."""
-    start = _payload_start(data)
-    tile = data.index(_TILE)
-    length = struct.pack(">I", start - tile + len(payload))
-    return data[: tile + 6] + length + data[tile + 10 : start] + payload + _END
+    return stream
 
 
 # ---- OpenJPEG in memory, through Pillow ----
 
 
-def _compress(picture: Image.Image, resolutions: int, mode: str, value: float) -> bytes:
+def _compress(picture: Image.Image, resolutions: int, mode: str, value: float) -> Codestream:
     """One codestream at a compression ratio (`rates`) or a PSNR (`dB`)."""
     require_pillow_jpeg2000()
     file = io.BytesIO()
@@ -369,13 +363,13 @@ def _compress(picture: Image.Image, resolutions: int, mode: str, value: float) -
         )
     except (OSError, ValueError) as error:
         raise CodecError("JPEG 2000 encoder", f"failed: {error}", "report this picture") from error
-    return file.getvalue()
+    return Codestream(file.getvalue())
 
 
-def _decode_in_memory(data: bytes) -> np.ndarray:
+def _decode_in_memory(stream: Codestream) -> np.ndarray:
     """As `decode`, for streams just made here."""
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with Image.open(io.BytesIO(stream.data)) as picture:
             return np.asarray(picture)
     except (OSError, ValueError, SyntaxError) as error:
         raise CodecError("JPEG 2000 codestream", f"cannot be decoded: {error}", _REMEDY) from error
@@ -392,31 +386,6 @@ def _possible(image: np.ndarray, resolutions: int) -> int:
 def _check_image(image: np.ndarray) -> None:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise CodecError("picture", f"is {image.dtype} {image.shape}", "give uint8 (H, W, 3) RGB")
-
-
-def _check_stream(data: bytes) -> tuple[int, int]:
-    """Height and width, after making sure that this is one whole codestream of 3 components of 8 bit."""
-    problem = None
-    if len(data) < 60 or data[:4] != _START:
-        problem = "does not begin with the markers SOC and SIZ"
-    elif data[-2:] != _END:
-        problem = "does not end with the marker EOC (truncated)"
-    if problem is None:
-        x1, y1, x0, y0 = struct.unpack(">4I", data[8:24])
-        width, height = x1 - x0, y1 - y0
-        components = struct.unpack(">H", data[40:42])[0]
-        if not (0 < width <= _LARGEST_SIDE and 0 < height <= _LARGEST_SIDE):
-            problem = f"says that its picture has {width} x {height} pixels"
-        elif components != 3 or data[42:51] != b"\x07\x01\x01" * 3:
-            problem = "has not 3 components of 8 bit, full size"
-    if problem is None:
-        tile = data.find(_TILE)
-        length = struct.unpack(">I", data[tile + 6 : tile + 10])[0] if 0 <= tile <= len(data) - 12 else -1
-        if length != len(data) - len(_END) - tile:
-            problem = "has not the length that its tile header says (truncated)"
-    if problem:
-        raise CodecError("JPEG 2000 codestream", problem, _REMEDY)
-    return height, width
 
 
 def _check_decoded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

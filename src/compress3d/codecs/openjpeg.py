@@ -6,7 +6,10 @@ depends on Pillow, whose wheels carry OpenJPEG 2.5, which needs libc and libm on
 
 from __future__ import annotations
 
-import ctypes
+import importlib
+import os
+import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -29,8 +32,8 @@ def pillow_library() -> Path | None:
 def load_glymur() -> ModuleType:
     """The module `glymur`, able to read and write JPEG 2000.
 
-    An OpenJPEG that glymur finds by itself (a `glymurrc`, the system, conda) is left alone. Else the library inside
-    Pillow's wheel is attached to the imported module: no environment variable or configuration file changes.
+    An OpenJPEG that glymur finds by itself (a `glymurrc`, the system, conda) is left alone. Else glymur is imported with
+    the library inside Pillow's wheel; the environment is as before when this returns.
 
     Raises:
         CodecError: glymur is not installed, or no OpenJPEG of version 2.4 or newer is found.
@@ -39,27 +42,47 @@ def load_glymur() -> ModuleType:
         >>> load_glymur().version.openjpeg_version >= "2.4"
         True
     """
-    try:
-        import glymur
-    except ImportError as error:
-        raise CodecError("glymur", f"cannot be imported ({error})", "pip install glymur") from error
-    if glymur.version.openjpeg_version_tuple < _OLDEST:
-        _attach(glymur, pillow_library())
-    if glymur.version.openjpeg_version_tuple < _OLDEST:
-        raise CodecError("OpenJPEG", "is not found in version 2.4 or newer, which JPEG 2000 needs", _REMEDY)
+    glymur = _import_glymur()
+    if not _serves(glymur):
+        if (library := pillow_library()) is not None:
+            glymur = _import_with(library)
+        if not _serves(glymur):
+            raise CodecError("OpenJPEG", "is not found in version 2.4 or newer, which JPEG 2000 needs", _REMEDY)
     return glymur
 
 
-def _attach(glymur: ModuleType, library: Path | None) -> None:
-    """Point glymur's one handle at `library`, and let its recorded version follow."""
-    if library is None:
-        return
+def _import_glymur() -> ModuleType:
     try:
-        glymur.lib.openjp2.OPENJP2 = ctypes.CDLL(str(library))
-    except OSError as error:
-        raise CodecError(library, f"cannot be loaded ({error})", _REMEDY) from error
-    glymur.version.openjpeg_version = glymur.lib.openjp2.version()
-    glymur.version.openjpeg_version_tuple = tuple(int(part) for part in glymur.version.openjpeg_version.split("."))
+        return importlib.import_module("glymur")
+    except ImportError as error:
+        raise CodecError("glymur", f"cannot be imported ({error})", "pip install glymur") from error
+
+
+def _serves(glymur: ModuleType) -> bool:
+    return glymur.version.openjpeg_version_tuple >= _OLDEST
+
+
+def _import_with(library: Path) -> ModuleType:
+    """Import glymur anew, with `library` named in a configuration file that exists just as long.
+
+    Setting the handle `glymur.lib.openjp2.OPENJP2` of an imported glymur is not enough: its C structures are laid out
+    for the version found at import, and without one they are too short, which corrupts memory.
+    """
+    for name in [name for name in sys.modules if name.split(".")[0] == "glymur"]:
+        del sys.modules[name]
+    before = os.environ.get("XDG_CONFIG_HOME")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder) / "glymur" / "glymurrc"
+        settings.parent.mkdir()
+        settings.write_text(f"[library]\nopenjp2: {library}\n")
+        os.environ["XDG_CONFIG_HOME"] = folder
+        try:
+            return _import_glymur()
+        finally:
+            if before is None:
+                del os.environ["XDG_CONFIG_HOME"]
+            else:
+                os.environ["XDG_CONFIG_HOME"] = before
 
 
 @cache
