@@ -154,3 +154,20 @@ def test_objects_are_sorted_and_strays_ignored(layout):
     items, tables = find_items(layout)
     assert [item.record.uid for item in items] == sorted(item.record.uid for item in items) and len(items) == 10
     assert tables == {}
+
+
+def test_folder_beside_an_archive_is_refused(layout, tmp_path):
+    (tmp_path / "packed").mkdir()
+    pack(layout, "ShapeNetRendering.tgz", ["ShapeNetRendering"], "w:gz")
+    (tmp_path / "packed" / "ShapeNetVox32").mkdir()
+    with pytest.raises(DataError, match="unpack both or neither"):
+        find_items(tmp_path / "packed")
+
+
+def test_a_file_missing_in_an_archive_is_named(layout, tmp_path):
+    (tmp_path / "packed").mkdir()
+    (layout / "ShapeNetRendering" / CHAIR / "model2" / "rendering" / "09.png").unlink()
+    pack(layout, "all.tar", ["ShapeNetRendering", "ShapeNetVox32"], "w")
+    store = build_shapenet(tmp_path / "packed" / "all.tar", tmp_path / "out", workers=0)
+    (reason,) = store.info["skipped"].values()
+    assert f"all.tar!ShapeNetRendering/{CHAIR}/model2/rendering/09.png: is missing" in reason

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -144,21 +145,35 @@ def format_metadata(cameras: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class Item:
-    """One object as found in a source: where its files lie, and its record."""
+    """One object as found in a source: its record and where its files lie.
+
+    `rendering` and `voxels` are folders. In an archive they are names for messages, and `files` gives for every file
+    name the plain tar, the offset and the size: 43,784 objects with 26 files each must fit into memory.
+    """
 
     record: ObjectRecord
-    files: dict[str, tuple[str, int, int]] = field(repr=False)  # file name -> (path, offset, size); size -1: whole file
-
-    def read(self, name: str) -> bytes:
-        path, offset, size = self.files[name]
-        with open(path, "rb") as file:
-            file.seek(offset)
-            return file.read(size)
+    rendering: str
+    voxels: str
+    files: dict[str, tuple[str, int, int]] | None = field(default=None, repr=False)
 
     def where(self, name: str) -> str:
-        """The file's name for messages; inside an archive, archive!member."""
-        path, _, size = self.files[name]
-        return path if size < 0 else f"{path}!{self.record.category}/{self.record.uid}/{name}"
+        return f"{self.voxels if name == 'model.binvox' else self.rendering}/{name}"
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file; DataError where it is missing or cannot be read."""
+        try:
+            if self.files is None:
+                return Path(self.where(name)).read_bytes()
+            if name not in self.files:
+                raise FileNotFoundError
+            path, offset, size = self.files[name]
+            with open(path, "rb") as file:
+                file.seek(offset)
+                return file.read(size)
+        except FileNotFoundError:
+            raise DataError(self.where(name), "is missing", _REMEDY) from None
+        except OSError as error:
+            raise DataError(self.where(name), f"cannot be read ({error.strerror})", _REMEDY) from None
 
 
 def read_item(item: Item) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -167,19 +182,12 @@ def read_item(item: Item) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Raises:
         DataError: a file is missing or broken; the message names it.
     """
-    names = [f"{view:02d}.png" for view in range(VIEWS)]
-    for name in [*names, "rendering_metadata.txt", "model.binvox"]:
-        if name not in item.files:
-            raise DataError(item.files[""][0], f"has no file {name}", _REMEDY)
-    try:
-        rgba = np.stack([decode_view(item.read(name), item.where(name)) for name in names])
-        occupancy = decode_binvox(item.read("model.binvox"), item.where("model.binvox"))
-        metadata = item.read("rendering_metadata.txt")
-    except OSError as error:
-        raise DataError(error.filename or item.record.uid, f"cannot be read ({error.strerror})", _REMEDY) from None
+    cameras, voxels, views = "rendering_metadata.txt", "model.binvox", [f"{view:02d}.png" for view in range(VIEWS)]
+    occupancy = decode_binvox(item.read(voxels), item.where(voxels))
     if not occupancy.any():
-        raise DataError(item.where("model.binvox"), "has no occupied voxel", _REMEDY)
-    return rgba, occupancy, decode_metadata(metadata, item.where("rendering_metadata.txt"))
+        raise DataError(item.where(voxels), "has no occupied voxel", _REMEDY)
+    rgba = np.stack([decode_view(item.read(name), item.where(name)) for name in views])
+    return rgba, occupancy, decode_metadata(item.read(cameras), item.where(cameras))
 
 
 # -- finding the objects ---------------------------------------------------------------------------------------------
@@ -200,75 +208,80 @@ def find_items(source: str | Path, unpack_to: str | Path | None = None) -> tuple
         DataError: nothing usable is there, or an archive is broken.
     """
     source = Path(source)
-    trees: dict[tuple[str, str], dict] = {}  # (folder, model) -> files
+    found: dict[tuple[str, str], Item] = {}  # (folder, model) -> item
     tables: dict[str, str] = {}
     if source.is_file():
-        _scan_archive(source, unpack_to, trees, tables)
+        _scan_archives([source], unpack_to, found, tables)
     elif source.is_dir():
-        for kind in (_RENDERING, _VOXELS):
-            archives = [source / (kind + ending) for ending in (".tar", ".tgz", ".tar.gz")]
-            archive = next((path for path in archives if path.is_file()), None)
-            if (source / kind).is_dir():
-                _scan_folder(source / kind, trees)
-            elif archive:
-                _scan_archive(archive, unpack_to, trees, tables)
+        archives = [
+            path
+            for kind in (_RENDERING, _VOXELS)
+            for path in [source / (kind + ending) for ending in (".tar", ".tgz", ".tar.gz")]
+            if path.is_file() and not (source / kind).is_dir()
+        ]
+        if archives:
+            if (source / _RENDERING).is_dir() or (source / _VOXELS).is_dir():
+                raise DataError(source, "holds one part as a folder, the other as an archive", "unpack both or neither")
+            _scan_archives(archives, unpack_to, found, tables)
+        else:
+            _scan_folders(source, found)
         for name in ("index.csv", "credits.csv"):
             if (source / name).is_file():
                 tables[name] = (source / name).read_text("utf-8")
     else:
         raise DataError(source, "does not exist", "name the folder that holds ShapeNetRendering and ShapeNetVox32")
-    rendered = {key: files for key, files in trees.items() if "views" in files}
-    if not rendered:
-        raise DataError(
-            source, f"holds no {_RENDERING}/<synset>/<model>/rendering", f"unpack {_RENDERING} and {_VOXELS} there"
-        )
-    items = []
-    for (folder, model), files in sorted(rendered.items()):
-        files.pop("views")
-        files.setdefault("", (str(source / _RENDERING / folder / model), 0, -1))
-        record = ObjectRecord(f"{folder}/{model}", category_name(folder), "shapenet", split="")
-        items.append(Item(record, files))
-    return items, tables
+    if not found:
+        problem = f"holds no {_RENDERING}/<synset>/<model>/rendering"
+        raise DataError(source, problem, f"unpack {_RENDERING} and {_VOXELS} there")
+    return [found[key] for key in sorted(found)], tables
 
 
-def _scan_folder(top: Path, trees: dict) -> None:
-    is_rendering = top.name == _RENDERING
-    for folder in sorted(path for path in top.iterdir() if path.is_dir()):
-        for model in sorted(path for path in folder.iterdir() if path.is_dir()):
-            files = trees.setdefault((folder.name, model.name), {})
-            place = model / "rendering" if is_rendering else model
-            if is_rendering:
-                files["views"] = True
-                files[""] = (str(place), 0, -1)
-            if place.is_dir():
-                for entry in os.scandir(place):
-                    files[entry.name] = (entry.path, 0, -1)
+def _item(folder: str, model: str, rendering: str, voxels: str, files: dict | None) -> Item:
+    record = ObjectRecord(f"{folder}/{model}", category_name(folder), "shapenet", split="")
+    return Item(record, f"{rendering}/{folder}/{model}/rendering", f"{voxels}/{folder}/{model}", files)
 
 
-def _scan_archive(archive: Path, unpack_to: str | Path | None, trees: dict, tables: dict) -> None:
-    plain = _plain_tar(archive, unpack_to)
-    try:
-        with tarfile.open(plain, "r:") as tar:
-            for member in tar:
-                tar.members = []  # a million members of the real archive would fill the memory
-                if not member.isfile():
-                    continue
-                parts = PurePosixPath(member.name).parts
-                kind = next((k for k in (_RENDERING, _VOXELS) if k in parts), None)
-                if kind is None:
+def _scan_folders(source: Path, found: dict[tuple[str, str], Item]) -> None:
+    top = source / _RENDERING
+    for folder in [path for path in top.iterdir() if path.is_dir()] if top.is_dir() else []:
+        for model in os.scandir(folder):
+            if model.is_dir():
+                key = (folder.name, model.name)
+                found[key] = _item(*key, rendering=str(top), voxels=str(source / _VOXELS), files=None)
+
+
+def _scan_archives(
+    archives: list[Path], unpack_to: str | Path | None, found: dict[tuple[str, str], Item], tables: dict[str, str]
+) -> None:
+    files: dict[tuple[str, str], dict] = {}
+    named = {_RENDERING: "", _VOXELS: ""}  # for messages: archive!top folder
+    rendered = set()
+    for archive in archives:
+        plain = _plain_tar(archive, unpack_to)
+        try:
+            with tarfile.open(plain, "r:") as tar:
+                for member in tar:
+                    tar.members = []  # a million members of the real archive would fill the memory
+                    parts = PurePosixPath(member.name).parts
+                    if not member.isfile():
+                        continue
                     if parts[-1] in ("index.csv", "credits.csv"):
                         tables[parts[-1]] = tar.extractfile(member).read().decode("utf-8")
-                    continue
-                below = parts[parts.index(kind) + 1 :]
-                if len(below) < 3:
-                    continue
-                files = trees.setdefault(below[:2], {})
-                if kind == _RENDERING:
-                    files["views"] = True
-                    files[""] = (f"{archive}!{'/'.join(below[:2])}", 0, -1)
-                files[below[-1]] = (str(plain), member.offset_data, member.size)
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise DataError(archive, f"is no complete archive ({error})", "download it again") from None
+                    kind = next((name for name in named if name in parts[:-3]), None)
+                    if kind is None:
+                        continue
+                    named[kind] = f"{archive}!{kind}"
+                    key = parts[parts.index(kind) + 1 :][:2]
+                    if kind == _RENDERING:
+                        rendered.add(key)
+                    entry = (str(plain), member.offset_data, member.size)
+                    files.setdefault(key, {})[sys.intern(parts[-1])] = entry
+        except (tarfile.TarError, OSError, EOFError, UnicodeDecodeError) as error:
+            raise DataError(archive, f"is no complete archive ({error})", "download it again") from None
+    for key in rendered:
+        found[key] = _item(
+            *key, rendering=named[_RENDERING], voxels=named[_VOXELS] or str(archives[-1]), files=files[key]
+        )
 
 
 def _plain_tar(archive: Path, unpack_to: str | Path | None) -> Path:
@@ -370,7 +383,7 @@ def _with_records(items: list[Item], tables: dict[str, str], split: str | Path |
             url=credit.get("url", ""),
             flags=row.get("flags", ""),
         )
-        result.append(Item(record, item.files))
+        result.append(dataclasses.replace(item, record=record))
     return result
 
 
