@@ -1,7 +1,12 @@
 """The reader of ShapeNet's layout: from folders and archives, both splits, tables, resuming."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import tarfile
+import time
 
 import numpy as np
 import pytest
@@ -171,3 +176,29 @@ def test_a_file_missing_in_an_archive_is_named(layout, tmp_path):
     store = build_shapenet(tmp_path / "packed" / "all.tar", tmp_path / "out", workers=0)
     (reason,) = store.info["skipped"].values()
     assert f"all.tar!ShapeNetRendering/{CHAIR}/model2/rendering/09.png: is missing" in reason
+
+
+@pytest.mark.parametrize("after", [0, 3, 8])
+def test_killed_build_with_worker_processes_goes_on(after, layout, tmp_path):
+    """SIGKILL the builder while its workers decode: the next one is not locked out, and makes the same store."""
+    out, whole = tmp_path / "out", build_shapenet(layout, tmp_path / "whole", workers=0)
+    code = (
+        f"from compress3d.data.shapenet import build_shapenet; build_shapenet({str(layout)!r}, {str(out)!r}, workers=2)"
+    )
+    builder = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    journal = tmp_path / "out.partial" / "journal.jsonl"
+    while builder.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= after):
+        time.sleep(0.001)
+    builder.send_signal(signal.SIGKILL)
+    builder.wait()
+    store = build_shapenet(layout, out, workers=0)
+    assert store.sha256 == whole.sha256 and store.info["files"] == whole.info["files"]
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(builder.pid, 0)  # the workers are in the builder's process group
+        except ProcessLookupError:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("worker processes outlived their builder")

@@ -201,9 +201,11 @@ def test_rest_of_another_build_is_refused(tools, tmp_path):
 @pytest.mark.skipif(store_module.fcntl is None, reason="no file locks on this system")
 def test_two_builders_at_once_are_refused(tmp_path):
     writer = StoreWriter.open(tmp_path / "s", "synthetic")
-    with pytest.raises(DataError, match="another process"):
-        StoreWriter.open(tmp_path / "s", "synthetic")
+    code = f"from compress3d.data.store import StoreWriter; StoreWriter.open({str(tmp_path / 's')!r}, 'synthetic')"
+    second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert second.returncode and "another process is building here" in second.stderr
     writer.close()
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_a_store_of_nothing_is_refused(tmp_path):

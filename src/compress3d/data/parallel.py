@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -28,7 +31,7 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
     if workers <= 0:
         yield from map(function, items)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=_end_with, initargs=(os.getpid(),)) as pool:
         waiting = deque()
         try:
             for item in items:
@@ -40,3 +43,14 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _end_with(parent: int) -> None:
+    """In a worker: end when the parent was killed; otherwise it would wait for work forever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -323,7 +323,8 @@ class StoreWriter:
             return
         self._lock = open(self.work / "lock", "w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system frees it when the process dies
+            # Freed by the system when this process dies. Not flock: worker processes inherit that, and may outlive us.
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._lock.close()
             self._lock = None
