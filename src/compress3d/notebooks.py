@@ -165,8 +165,8 @@ def execute(
     raw = output.with_name(f".raw-{output.name}")
     try:
         papermill.execute_notebook(
-            str(source), str(raw), parameters=values, kernel_name=KERNEL["name"], cwd=str(source.parent),
-            progress_bar=False, log_output=False, start_timeout=180, execution_timeout=cell_seconds,
+            str(source), str(raw), parameters=values, kernel_name=KERNEL["name"], language="python",
+            cwd=str(source.parent), progress_bar=False, log_output=False, start_timeout=180, execution_timeout=cell_seconds,
         )  # fmt: skip
         notebook = nbformat.read(raw, as_version=4)
         if values:  # the page shows the values that were used, once
@@ -198,6 +198,8 @@ def _execute_or_report(job: tuple) -> Execution:
         return execute(source, output, values, cell_seconds)
     except Compress3DError as error:
         return Execution(source, output, 0.0, str(error))
+    except Exception as error:  # one page's surprise must not hide the others
+        return Execution(source, output, 0.0, f"{source}: {type(error).__name__}: {error}")
 
 
 def kernel_environment() -> dict[str, str]:
