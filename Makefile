@@ -15,8 +15,9 @@ help:  ## show this list
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 	  { echo "compress3d needs Python 3.11, found: $$($(PYTHON) --version). What to do: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,test,data,codec]'
+	@echo "setting up $(VENV): about a minute and 1.6 GB"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[book,test,data,codec]'
 	@touch $@
 
 book: $(VENV)/.installed  ## execute every notebook and build the HTML; prints where index.html lies
