@@ -4,9 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SIZES = (32, 64, 128, 137)
-RATES = (6, 24, 48, 96, 192, 384, 480)
-
 
 def drawn_object(size: int, seed: int = 0) -> np.ndarray:
     """A shaded ellipsoid with a striped box before it, on black: uint8 (size, size, 3)."""

@@ -1,4 +1,4 @@
-"""glymur finds an OpenJPEG on a machine without one, through Pillow's wheel, and says what to do where there is none."""
+"""glymur finds an OpenJPEG on a machine without one, in Pillow's wheel, and says what to do where there is none."""
 
 import os
 import subprocess

@@ -395,7 +395,7 @@ def _check_decoded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 class _scratch_file:
-    """Path of a file in memory where the system has /dev/shm (encoding 4.5 instead of 5.7 ms), gone afterwards."""
+    """Path of a temporary file, in memory where the system has /dev/shm: 5.0 instead of 5.7 ms to encode and decode."""
 
     def __enter__(self) -> Path:
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

@@ -19,7 +19,10 @@ import PIL
 from compress3d.errors import CodecError
 
 _OLDEST = (2, 4)  # the oldest OpenJPEG that glymur writes with
-_REMEDY = "install one of: `pip install pillow` (its wheel brings it), `conda install openjpeg`, `apt install libopenjp2-7`"
+_REMEDY = (
+    "install one of: `pip install pillow` (its wheel brings it), `conda install openjpeg`, "
+    "`apt install libopenjp2-7`"
+)
 _PLACES = ("../pillow.libs/libopenjp2*.so*", ".dylibs/libopenjp2*.dylib", "../pillow.libs/*openjp2*.dll")
 
 
@@ -32,8 +35,8 @@ def pillow_library() -> Path | None:
 def load_glymur() -> ModuleType:
     """The module `glymur`, able to read and write JPEG 2000.
 
-    An OpenJPEG that glymur finds by itself (a `glymurrc`, the system, conda) is left alone. Else glymur is imported with
-    the library inside Pillow's wheel; the environment is as before when this returns.
+    An OpenJPEG that glymur finds by itself (a `glymurrc`, the system, conda) is left alone. Else glymur is imported
+    with the library inside Pillow's wheel; the environment is as before when this returns.
 
     Raises:
         CodecError: glymur is not installed, or no OpenJPEG of version 2.4 or newer is found.
