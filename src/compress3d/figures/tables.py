@@ -4,7 +4,7 @@
 
     golts2021:
       table1:
-        miou_60_epochs: {value: 0.66, std: 0.20, where: "Table 1", note: "3D-LSTM-3, ShapeNet, 5 views"}
+        ours_60_epochs: {value: 0.66, std: 0.20, where: "Table 1"}
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def paper(key: str, path: Path | None = None) -> dict[str, Any]:
         DataError: the file or the key is missing.
 
     Example:
-        >>> paper("golts2021.table1.miou_60_epochs")["value"]
+        >>> paper("golts2021.table1.ours_60_epochs")["value"]
         0.66
     """
     import yaml
