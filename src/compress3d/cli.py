@@ -146,6 +146,15 @@ def floor(scale: Annotated[str, typer.Option(help="Whose training data and resul
 
 
 @app.command()
+def choices(scale: Annotated[str, typer.Option(help="Scale of the runs.")] = "demo") -> None:
+    """Train the short variants behind the training recipe and score them outside the test set."""
+    from compress3d.choices import compare
+
+    for row in compare(scale)["rows"]:
+        print(f"{row['choice']:16s} {row['setting']:22s} mIoU {row['miou']:.3f}  loss {row['loss']:.4f}")
+
+
+@app.command()
 def runs() -> None:
     """List the table of runs."""
     from compress3d.runs import TABLE

@@ -55,7 +55,7 @@ class Run:
     rate: float | None = None
     scale: str = "demo"
     seed: int = 0
-    steps: int = 4000
+    steps: int = 3600
     batch_size: int = 16
     learning_rate: float = 1e-3
     warmup: int = 100

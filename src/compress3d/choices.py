@@ -1,0 +1,66 @@
+"""Short comparisons that settled the training recipe: one setting changed at a time, few steps, one table.
+
+They are scored on held-out CAD objects that are not in the shipped test set, so that nothing was chosen on the objects
+that the figures report.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compress3d import metrics, paths, results
+from compress3d.data.shapenet import open_test_set
+from compress3d.data.store import Store
+from compress3d.evaluate import held_out, probabilities
+from compress3d.runs import Part, Run, find, variant
+from compress3d.train import train
+
+STEPS = 600
+
+
+def variants(scale: str = "demo") -> dict[tuple[str, str], Run]:
+    """(choice, setting) -> run; "as trained" is the recipe of the table of runs, cut to `STEPS` steps."""
+    base = variant(find(f"{scale}/uncompressed-s0"), "choice", steps=STEPS)
+    return {
+        ("recipe", "as trained"): base,
+        ("background", "white"): variant(base, "white", background="white"),
+        ("background", "random light colour"): variant(base, "random", background="random"),
+        ("initialisation", "PyTorch's default"): variant(base, "default", initialisation="default"),
+        ("learning rate", "3e-4"): variant(base, "slow", learning_rate=3e-4),
+        ("learning rate", "3e-3"): variant(base, "fast", learning_rate=3e-3),
+        ("data", "CAD only"): variant(base, "cad", parts=(Part("cad"),)),
+        ("data", "procedural only"): variant(base, "shapes", parts=(Part("shapes"),)),
+        ("precision", "float32"): variant(base, "float32", precision="float32"),
+    }
+
+
+def validation(store: Store) -> np.ndarray:
+    """Test rows of the CAD store that the shipped set leaves alone (other licences, other classes)."""
+    shipped = {record.uid for record in open_test_set().objects}
+    return np.array([row for row in store.select(split="test", clean=True) if store.objects[row].uid not in shipped])
+
+
+def compare(scale: str = "demo") -> dict:
+    """Train and score every variant; writes `results/<scale>/choices.json` after each, and goes on where it stopped."""
+    store = Store.open(paths.cache() / "cad")
+    rows = validation(store)
+    table = []
+    for (choice, setting), run in variants(scale).items():
+        trained = train(run)
+        images, truth = held_out(run, store, rows)
+        scored = metrics.summary(
+            probabilities(trained.model.eval(), images), truth, [store.objects[r].category for r in rows]
+        )
+        table.append(
+            {"choice": choice, "setting": setting, "miou": scored["miou"], "loss": scored["loss"],
+             "steps": trained.step, "minutes": trained.minutes, "device": trained.device}
+        )  # fmt: skip
+        data = {
+            "rows": table,
+            "note": f"{len(rows)} held-out CAD objects outside the shipped test set, {run.steps} steps, seed {run.seed}",
+            "objects": len(rows),
+        }
+        provenance = {"commands": [f"compress3d choices --scale {scale}"], "device": trained.device,
+                      "minutes": sum(row["minutes"] for row in table), "versions": results.versions()}  # fmt: skip
+        results.save(f"{scale}/choices", {**data, "provenance": provenance})
+    return results.load(f"{scale}/choices")
