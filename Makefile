@@ -7,7 +7,7 @@ JOBS   ?= 2
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages test notebooks headline bench clean
+.PHONY: help book pages test check notebooks headline bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ pages: $(VENV)/.installed  ## build the HTML with the outputs that git keeps (se
 test: $(VENV)/.installed  ## unit tests, nbval over the notebooks, and the browser test
 	$(THREADS) $(BIN)/python -m pytest -q -rs -n $(JOBS) --dist loadfile tests book \
 	  --nbval --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/notebooks/sanitize.cfg
+
+check: $(VENV)/.installed  ## open every page of the built book in Chromium; follow its links, weigh its pages
+	$(BIN)/python -m pytest -q -rs tests/book
 
 notebooks: $(VENV)/.installed  ## execute the notebooks and keep their outputs in book/ (what git stores)
 	$(THREADS) $(BIN)/python -m compress3d.notebooks write --jobs $(JOBS)

@@ -2,7 +2,7 @@
 
     python -m compress3d.book_build                 all of it; prints where index.html lies
     python -m compress3d.book_build --no-execute    with the outputs that git keeps
-    python -m compress3d.book_build --partial       leave out chapters that are not written yet (a list says which)
+    python -m compress3d.book_build --partial       chapters that are not written yet are empty pages (a list says which)
 """
 
 from __future__ import annotations
@@ -53,22 +53,6 @@ def toc_entries(toc: Path) -> list[str]:
 def missing_pages(toc: Path, book: Path) -> list[str]:
     """Pages that the table of contents names and `book` does not have."""
     return [e for e in toc_entries(toc) if not any((book / f"{e}{end}").is_file() for end in (".md", ".ipynb"))]
-
-
-def without(toc: Path, missing: Sequence[str], out: Path) -> None:
-    """Write a table of contents that leaves the `missing` pages out, and parts that became empty."""
-    import yaml
-
-    def prune(node: dict) -> dict:
-        kept = dict(node)
-        for key in ("chapters", "sections"):
-            if key in kept:
-                kept[key] = [prune(entry) for entry in kept[key] if entry["file"] not in missing]
-        if "parts" in kept:
-            kept["parts"] = [part for part in map(prune, kept["parts"]) if part["chapters"]]
-        return kept
-
-    out.write_text(yaml.safe_dump(prune(yaml.safe_load(toc.read_text(encoding="utf-8"))), sort_keys=False))
 
 
 def stage(book: Path, out: Path, executed: Iterable[notebooks.Execution] = ()) -> None:
@@ -124,14 +108,14 @@ def render(staged: Path, config: Path, toc: Path, out: Path) -> Path:
     # Absolute paths: Jupyter Book looks for the toc in the working folder, Sphinx below the pages.
     command = [str(program), "build", "-W", "--keep-going", "--all", str(staged.resolve())]
     command += ["--config", str(config.resolve()), "--toc", str(toc.resolve()), "--path-output", str(out.resolve())]
-    plain = {**os.environ, "NO_COLOR": "1"}
-    ran = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=plain)
+    ran = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    words = notebooks.without_colours(ran.stdout)
     log = out / "jupyter-book.log"
     out.mkdir(parents=True, exist_ok=True)
-    log.write_text(ran.stdout, encoding="utf-8")
+    log.write_text(words, encoding="utf-8")
     if ran.returncode:
-        told = [line for line in ran.stdout.splitlines() if "WARNING" in line or "ERROR" in line]
-        lines = told or ran.stdout.splitlines()[-15:]
+        told = [line for line in words.splitlines() if "WARNING" in line or "ERROR" in line]
+        lines = told or words.splitlines()[-15:]
         raise BuildError("Jupyter Book", "stopped:\n" + "\n".join(lines), f"mend the pages named above; all of it is in {log}")
     return out / "_build/html/index.html"
 
@@ -141,7 +125,7 @@ def build(execute: bool = True, partial: bool = False, jobs: int = notebooks.JOB
 
     Args:
         execute: run the notebooks first; else use the outputs that git keeps.
-        partial: leave out pages that do not exist yet, instead of stopping.
+        partial: make empty pages of those that do not exist yet, instead of stopping.
         jobs: notebooks at a time.
         out: folder for everything that is made; default `_build/` in the repository.
 
@@ -161,9 +145,7 @@ def build(execute: bool = True, partial: bool = False, jobs: int = notebooks.JOB
     if missing and not partial:
         raise BuildError(toc, f"names pages that do not exist: {', '.join(missing)}", "write them, or leave them out")
     if missing:
-        print(f"LEFT OUT, not written yet: {', '.join(missing)}")
-        without(toc, missing, out / "toc.yml")
-        toc = out / "toc.yml"
+        print(f"EMPTY PAGES, not written yet: {', '.join(missing)}")
     executed = []
     if execute:
         named = set(toc_entries(toc))
@@ -173,6 +155,10 @@ def build(execute: bool = True, partial: bool = False, jobs: int = notebooks.JOB
         executed = notebooks.execute_all(sources, out / "executed", jobs=jobs)
         print(f"executed in {time.monotonic() - started:.0f} s", flush=True)
     stage(book, out / "stage", executed)
+    for entry in missing:
+        page = out / "stage" / f"{entry}.md"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(f"# {entry}\n\nThis page is not written yet.\n", encoding="utf-8")
     headline.write(out / "stage" / "assets")
     started = time.monotonic()
     index = render(out / "stage", config, toc, out / "pages")
@@ -186,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; see the top of this file."""
     parser = argparse.ArgumentParser(prog="python -m compress3d.book_build", description=__doc__.splitlines()[0])
     parser.add_argument("--no-execute", action="store_true", help="use the outputs that git keeps")
-    parser.add_argument("--partial", action="store_true", help="leave out chapters that are not written yet")
+    parser.add_argument("--partial", action="store_true", help="make empty pages of chapters that are not written yet")
     parser.add_argument("--jobs", type=int, default=notebooks.JOBS, help="notebooks at a time")
     chosen = parser.parse_args(arguments)
     try:

@@ -174,7 +174,7 @@ def execute(
         clean(notebook)
         write(notebook, output)
     except PapermillExecutionError as error:
-        trace = _plain("\n".join(error.traceback))
+        trace = without_colours("\n".join(error.traceback))
         problem = f"cell {error.cell_index} raised {error.ename}: {error.evalue}\n{error.source}\n{trace}\n"
         raise NotebookError(source, problem, "mend the cell, or the function that it calls") from None
     except (CellTimeoutError, DeadKernelError) as error:
@@ -185,7 +185,7 @@ def execute(
     return Execution(source, output, time.monotonic() - started)
 
 
-def _plain(text: str) -> str:
+def without_colours(text: str) -> str:
     """`text` without the terminal's colour codes."""
     import re
 

@@ -1,0 +1,52 @@
+"""The first page: its object is picked by rule, its picture and viewer are made from results and weights."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from compress3d import evaluate, headline
+from compress3d.runs import JPEG2000_RATES, find
+
+
+def point(accounting, rate, miou, iou):
+    return {"true_rate": rate, "rate": rate, "accounting": accounting, "miou": miou, "miou_std": 0.2, "iou": iou}
+
+
+@pytest.fixture
+def found():
+    from compress3d.data.shapenet import open_test_set
+
+    uids = [record.uid for record in open_test_set().objects][:5]
+    values = [0.1, 0.5, 0.3, 0.4, 0.2]
+    results = {
+        "demo/uncompressed-s0": [point("floats", 12, 0.3, values)],
+        "demo/jpeg2000-s0": [point("payload", rate, 0.2, values) for rate in JPEG2000_RATES],
+        "demo/implicit-r384-s0": [point("bits", 384, 0.3, values)],
+    }
+    return {
+        run_id: {"run": find(run_id).describe(), "points": points, "test": {"objects": uids}}
+        for run_id, points in results.items()
+    }
+
+
+def test_object_is_the_upper_quartile(found):
+    assert headline.chosen_object(found) == 3  # 0.4 of 0.1 .. 0.5
+
+
+def test_files_of_the_first_page(found, tmp_path, monkeypatch):
+    """Untrained networks stand in for the shipped ones; everything else is as in the book."""
+    monkeypatch.setattr(headline.results, "load_all", lambda scale: found)
+    monkeypatch.setattr(evaluate, "load_model", lambda run: run.build().eval())
+    assert headline.write(tmp_path) is True
+    for name in ("headline-light.svg", "headline-dark.svg"):
+        assert (tmp_path / name).read_text().count("<path") > 20
+    text = (tmp_path / "headline-object.html").read_text()
+    payload = json.loads(re.search(r'<script type="application/json">(.*?)</script>', text)[1])
+    assert [m["name"] for m in payload["methods"]] == ["ground truth", "uncompressed", "implicit 384:1", "JPEG 2000 384:1"]
+    assert payload["methods"][payload["chosen"]]["name"] == "implicit 384:1"
+    shape = payload["objects"][0]
+    assert len(shape["views"]) == 5 and shape["notes"][1].startswith("IoU") and payload["turn"] is True
+    assert np.prod(payload["side"]) == 32**3
+    assert len(text) < 100_000
