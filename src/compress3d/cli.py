@@ -63,15 +63,19 @@ def data_cad(
 def data_shapenet(
     source: Annotated[Path, typer.Option(help="Folder or archive with ShapeNetRendering and ShapeNetVox32.")],
     out: Annotated[str, typer.Option(help="Store: a name in the cache, or a folder.")] = "shapenet",
-    split: Annotated[str, typer.Option(help="'sorted' (first 80 % of each class train) or an id-list file.")] = "sorted",
+    split: Annotated[
+        str | None, typer.Option(help="'sorted' (first 80 % of each class train), 'index' (index.csv) or an id-list file.")
+    ] = None,
+    category: Annotated[list[str] | None, typer.Option(help="Only this class; may be given several times.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many objects a class.")] = None,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
 ) -> None:
     """Read ShapeNetRendering and ShapeNetVox32 exactly as they are distributed."""
     from compress3d.data.build import build
 
-    chosen = split if split == "sorted" else Path(split)
-    print(build("shapenet", _store(out), source=source, split=chosen, limit=limit, workers=workers))
+    chosen = split if split in (None, "sorted", "index") else Path(split)
+    options = {"split": chosen, "categories": category or None, "limit": limit, "workers": workers}
+    print(build("shapenet", _store(out), source=source, **options))
 
 
 @data.command("smoke")
