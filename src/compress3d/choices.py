@@ -56,6 +56,8 @@ def compare(scale: str = "demo") -> dict:
              "steps": trained.step, "minutes": trained.minutes, "device": trained.device}
         )  # fmt: skip
         data = {
+            "run": {**run.describe(), "id": f"{scale}/choices", "tag": "choice"},
+            "points": [],  # nothing here belongs on a curve of results
             "rows": table,
             "note": f"{len(rows)} held-out CAD objects outside the shipped test set, {run.steps} steps, seed {run.seed}",
             "objects": len(rows),
