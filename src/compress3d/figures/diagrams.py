@@ -173,7 +173,7 @@ def pipeline(views: Sequence[np.ndarray], occupancy: np.ndarray, code: str = "K 
     lstm = 4.0 if binarizer else 3.55
     for n, (view, y) in enumerate(zip(views, ys, strict=True)):
         photo = figure.add_axes((0.15 / width, (y - 0.36) / height, 0.72 / width, 0.72 / height))
-        photo.imshow(view)
+        photo.imshow(view, interpolation="nearest")
         photo.axis("off")
         _arrow(ax, (0.9, y), (1.15, y))
         _box(ax, 1.6, y, r"$\mathcal{E}^{3D}_K$" if binarizer else r"$\mathcal{E}^{3D}$", w=0.86)
@@ -205,20 +205,27 @@ def pipeline(views: Sequence[np.ndarray], occupancy: np.ndarray, code: str = "K 
     return figure
 
 
-def draw_units(ax: Axes, side: int = 4, colours: tuple[str, str] = ("#d9701f", "#b9c2cf")) -> None:
-    """The grid of LSTM units as cubes, with the unit at the nearest corner, (0, side - 1, 0), marked.
+def draw_units(
+    ax: Axes, unit: tuple[int, int, int] = (1, 1, 0), side: int = 4, colours: tuple[str, str] = ("#e0731d", "#b9c2cf")
+) -> None:
+    """The grid of LSTM units as cubes, one of them marked.
 
     Args:
         ax: ordinary axes; its frame is switched off.
+        unit: index (x, y, z) of the marked unit; one with x = 0, y = side - 1 or z = 0 can be seen from the default camera.
         side: units a side.
         colours: of the marked unit and of the others.
     """
     from compress3d.figures.voxels import draw_voxels
 
-    marked = np.zeros((side, side, side), bool)
-    marked[0, -1, 0] = True  # nothing lies between it and the default camera, so it can be drawn last
-    draw_voxels(ax, ~marked, colours[1])
-    draw_voxels(ax, marked, colours[0])
+    # The default camera looks from -x, +y, -z: sorted by these, later units cover earlier ones and never the reverse.
+    x, y, z = np.indices((side, side, side))
+    order = (y * side + (side - 1 - x)) * side + (side - 1 - z)
+    marked = order[unit]
+    for group, colour in ((order < marked, colours[1]), (order == marked, colours[0]), (order > marked, colours[1])):
+        if group.any():
+            draw_voxels(ax, group, colour)
+    ax.set(xlim=(-0.95, 0.95), ylim=(-0.95, 0.95))  # a full cube is wider than the objects that `draw_voxels` expects
 
 
 def draw_bits(ax: Axes, bits: np.ndarray, columns: int) -> None:
