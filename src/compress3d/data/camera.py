@@ -20,7 +20,7 @@ def sample_cameras(rng: np.random.Generator, count: int = VIEWS) -> np.ndarray:
     """Random cameras as metadata rows.
 
     Returns:
-        float64 (count, 5): azimuth and elevation in degrees, in-plane rotation (0), distance ratio, field-of-view column.
+        float64 (count, 5): azimuth and elevation in degrees, in-plane rotation (0), distance ratio, and the column 25.
     """
     cameras = np.zeros((count, 5))
     cameras[:, 0] = rng.uniform(0, 360, count)
@@ -37,12 +37,12 @@ def pose(camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     `rotation @ (point - eye)` has z < 0 before the camera.
     """
     azimuth, elevation = np.radians(camera[:2])
-    backward = np.array(
-        [np.cos(elevation) * np.cos(azimuth), np.sin(elevation), np.cos(elevation) * np.sin(azimuth)]
-    )
+    direction = [np.cos(elevation) * np.cos(azimuth), np.sin(elevation), np.cos(elevation) * np.sin(azimuth)]
+    eye = camera[3] * MAX_DISTANCE * np.array(direction)
+    backward = eye / np.linalg.norm(eye)
     right = np.cross([0.0, 1.0, 0.0], backward)
     right /= np.linalg.norm(right)
-    return camera[3] * MAX_DISTANCE * backward, np.stack([right, np.cross(backward, right), backward])
+    return eye, np.stack([right, np.cross(backward, right), backward])
 
 
 def project(points: np.ndarray, camera: np.ndarray, side: int = IMAGE_SIDE) -> np.ndarray:

@@ -12,7 +12,7 @@ from compress3d.data.mesh import Mesh
 
 SUPERSAMPLING = 3  # rays a pixel and axis; 2 is twice as fast and a little rougher at edges
 LAYERS = 4  # see-through surfaces followed along a ray
-LIGHTS = np.array([[0.0, 0.8, 0.6], [0.0, 0.8, -0.6]], np.float32)
+LIGHTS = np.array([[0.0, 0.8, 0.6], [0.0, 0.8, -0.6]])  # unit vectors towards the two lamps
 AMBIENT, LAMP, HEADLIGHT = 0.16, 0.36, 0.10
 OPAQUE = 0.98
 
@@ -61,7 +61,7 @@ class Renderer:
         )
         self.pyramids = [_mipmaps(texture) for texture in mesh.textures]
         self.texels_per_length = self._texture_scale()
-        self.lights = LIGHTS / np.linalg.norm(LIGHTS, axis=1, keepdims=True)
+        self.lights = (LIGHTS / np.linalg.norm(LIGHTS, axis=1, keepdims=True)).astype(np.float32)
 
     def __call__(self, camera: np.ndarray, side: int = IMAGE_SIDE) -> np.ndarray:
         """The view of a camera (metadata row), uint8 (side, side, 4); straight alpha, black where alpha is zero."""
@@ -78,7 +78,7 @@ class Renderer:
             local = np.stack([(column - n / 2) / focal, -(row - n / 2) / focal, -np.ones_like(row)], -1)
             directions = local.reshape(-1, 3) @ rotation
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-            colour, alpha = self._trace(eye, directions.astype(np.float32), k / focal)
+            colour, alpha = self._trace(eye, directions.astype(np.float32), 1.0 / focal * k)
             full[y0:y1, x0:x1, :3] = colour.reshape(y1 - y0, x1 - x0, 3)
             full[y0:y1, x0:x1, 3] = alpha.reshape(y1 - y0, x1 - x0)
         mean = full.reshape(side, k, side, k, 4).mean((1, 3))
@@ -138,7 +138,7 @@ class Renderer:
             opacity[rays] *= texel[:, 3]
         hemisphere = 0.5 + 0.5 * (normal @ self.lights.T)
         facing = np.abs(np.einsum("rk,rk->r", normal, direction))
-        light = AMBIENT + LAMP * hemisphere.sum(1) + HEADLIGHT * facing
+        light = AMBIENT + LAMP * hemisphere[:, 0] + LAMP * hemisphere[:, 1] + HEADLIGHT * facing
         return np.clip(colour * light[:, None], 0, 1), opacity
 
     def _texture_scale(self) -> np.ndarray:

@@ -61,3 +61,33 @@ def carve(mesh: Mesh, grid: int = GRID, rays: int = RAYS, scene=None) -> np.ndar
             surface[tuple(index)] = True
     solid = ~empty | surface
     return solid.reshape(grid, rays, grid, rays, grid, rays).any((1, 3, 5))
+
+
+def touched(mesh: Mesh, grid: int = GRID, density: int = 6, seed: int = 0) -> np.ndarray:
+    """Voxels that a mesh's surface passes through, found by points spread evenly over it.
+
+    Args:
+        mesh: any triangles.
+        grid: voxels a side.
+        density: points along a voxel's edge; every corner of a triangle counts too.
+        seed: of the points.
+
+    Returns:
+        bool (grid, grid, grid), indexed [x, y, z].
+    """
+    origin, side = grid_frame(*(corner.astype(float) for corner in mesh.bounds))
+    corners = mesh.vertices[mesh.faces].astype(float)
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    edge = side / grid
+    counts = np.maximum(1, np.ceil(area / (edge * edge) * density * density / 2)).astype(int)
+    face = np.repeat(np.arange(len(corners)), counts)
+    u, v = np.random.default_rng(seed).random((2, counts.sum()))
+    beyond = u + v > 1
+    u[beyond], v[beyond] = 1 - u[beyond], 1 - v[beyond]
+    first, second, third = corners[face, 0], corners[face, 1], corners[face, 2]
+    points = first + u[:, None] * (second - first) + v[:, None] * (third - first)
+    points = np.concatenate([points, corners.reshape(-1, 3)])
+    index = np.clip(np.floor((points - origin) / edge).astype(int), 0, grid - 1)
+    found = np.zeros((grid,) * 3, bool)
+    found[tuple(index.T)] = True
+    return found

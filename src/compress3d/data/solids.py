@@ -1,0 +1,268 @@
+"""Solids whose inside is known exactly: box, frustum, ellipsoid, extrusion, body of revolution.
+
+A procedural object is a union of them. Its occupancy is the OR of `contains`, exact by construction; its mesh is the
+plain sequence of their meshes, since faces inside another solid are never seen. Y is up, the front looks to -Z.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+EPSILON = 1e-9
+
+
+class Solid(Protocol):
+    """What every solid offers."""
+
+    material: int
+    crease: float  # edges flatter than so many degrees are shaded smooth
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        """Which of the points (..., 3) are inside: bool (...)."""
+
+    def mesh(self) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices (N, 3) and triangles (F, 3) of the surface."""
+
+
+def bounds(solid: Solid) -> tuple[np.ndarray, np.ndarray]:
+    """Corners (3,) of the solid's bounding box."""
+    vertices, _ = solid.mesh()
+    return vertices.min(0), vertices.max(0)
+
+
+def rotation(axis: str, degrees: float) -> np.ndarray:
+    """Rotation matrix (3, 3) about "x", "y" or "z"."""
+    angle = np.radians(degrees)
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array(
+        {
+            "x": [[1, 0, 0], [0, c, -s], [0, s, c]],
+            "y": [[c, 0, s], [0, 1, 0], [-s, 0, c]],
+            "z": [[c, -s, 0], [s, c, 0], [0, 0, 1]],
+        }[axis]
+    )
+
+
+class Box:
+    """Box around `centre` with edge lengths `size`, turned by `turn` (3, 3)."""
+
+    crease = 40.0
+
+    def __init__(self, centre, size, turn: np.ndarray | None = None, material: int = 0):
+        self.centre, self.half = np.array(centre, float), np.array(size, float) / 2
+        self.turn, self.material = np.eye(3) if turn is None else turn, material
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        return (np.abs((points - self.centre) @ self.turn) <= self.half + EPSILON).all(-1)
+
+    def mesh(self) -> tuple[np.ndarray, np.ndarray]:
+        corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+        faces = [
+            (0, 1, 3), (0, 3, 2), (4, 6, 7), (4, 7, 5), (0, 4, 5), (0, 5, 1),
+            (2, 3, 7), (2, 7, 6), (0, 2, 6), (0, 6, 4), (1, 5, 7), (1, 7, 3),
+        ]  # fmt: skip
+        return corners * self.half @ self.turn.T + self.centre, np.array(faces)
+
+
+class Frustum:
+    """Cylinder or cone from `start` to `end`, radius `radius` growing or shrinking to `end_radius`."""
+
+    crease = 40.0
+
+    def __init__(self, start, end, radius: float, end_radius: float | None = None, sides: int = 24, material: int = 0):
+        self.start, self.end = np.array(start, float), np.array(end, float)
+        self.radius, self.end_radius = radius, radius if end_radius is None else end_radius
+        self.sides, self.material = sides, material
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        axis = self.end - self.start
+        squared = axis @ axis
+        offset = points - self.start
+        along = offset @ axis / squared
+        across = np.einsum("...i,...i", offset, offset) - along * along * squared
+        return (along >= 0) & (along <= 1) & (across <= (self.radius + (self.end_radius - self.radius) * along) ** 2)
+
+    def mesh(self) -> tuple[np.ndarray, np.ndarray]:
+        axis = self.end - self.start
+        axis = axis / np.linalg.norm(axis)
+        a = np.cross(axis, [1, 0, 0] if abs(axis[0]) < 0.8 else [0, 1, 0])
+        a /= np.linalg.norm(a)
+        b = np.cross(axis, a)
+        angle = np.arange(self.sides) * 2 * np.pi / self.sides
+        circle = np.cos(angle)[:, None] * a + np.sin(angle)[:, None] * b
+        vertices = np.concatenate(
+            [self.start + self.radius * circle, self.end + self.end_radius * circle, [self.start], [self.end]]
+        )
+        n, i = self.sides, np.arange(self.sides)
+        j = (i + 1) % n
+        faces = [
+            np.stack([i, j, j + n], 1),
+            np.stack([i, j + n, i + n], 1),
+            np.stack([np.full(n, 2 * n), j, i], 1),
+            np.stack([np.full(n, 2 * n + 1), i + n, j + n], 1),
+        ]
+        return vertices, np.concatenate(faces)
+
+
+class Ellipsoid:
+    """Ellipsoid around `centre` with semi-axes `radii` (one number: a ball), turned by `turn`."""
+
+    crease = 80.0
+
+    def __init__(self, centre, radii, turn: np.ndarray | None = None, material: int = 0, sides: int = 16):
+        self.centre, self.radii = np.array(centre, float), np.broadcast_to(np.array(radii, float), 3)
+        self.turn, self.material, self.sides = np.eye(3) if turn is None else turn, material, sides
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        return ((((points - self.centre) @ self.turn) / self.radii) ** 2).sum(-1) <= 1
+
+    def mesh(self) -> tuple[np.ndarray, np.ndarray]:
+        n, m = self.sides // 2 + 1, self.sides
+        theta = np.linspace(0, np.pi, n + 1)[1:-1]
+        phi = np.arange(m) * 2 * np.pi / m
+        rings = np.stack(
+            [
+                np.outer(np.sin(theta), np.cos(phi)),
+                np.outer(np.cos(theta), np.ones(m)),
+                np.outer(np.sin(theta), np.sin(phi)),
+            ],
+            -1,
+        )
+        vertices = np.concatenate([[[0, 1, 0]], rings.reshape(-1, 3), [[0, -1, 0]]])
+        faces, count = [], len(theta)
+        for k in range(m):
+            q = (k + 1) % m
+            faces.append((0, 1 + q, 1 + k))
+            faces.append((1 + (count - 1) * m + k, 1 + (count - 1) * m + q, len(vertices) - 1))
+            for i in range(count - 1):
+                a, b, c, d = 1 + i * m + k, 1 + i * m + q, 1 + (i + 1) * m + k, 1 + (i + 1) * m + q
+                faces += [(a, b, d), (a, d, c)]
+        return (vertices * self.radii) @ self.turn.T + self.centre, np.array(faces)
+
+
+class Extrusion:
+    """A polygon (k, 2) drawn along an axis from `low` to `high`: wings, hulls, car bodies.
+
+    At `high` the polygon is scaled by `scale` about the point `about` and moved by `shift`, in between linearly. The
+    polygon's coordinates are the two other axes in their order.
+    """
+
+    crease = 40.0
+
+    def __init__(self, polygon, axis: str, low, high, scale=1.0, shift=(0, 0), about=(0, 0), material: int = 0):
+        self.polygon, self.axis, self.low, self.high = np.array(polygon, float), "xyz".index(axis), low, high
+        self.scale = np.broadcast_to(np.array(scale, float), 2)
+        self.shift, self.about = np.array(shift, float), np.array(about, float)
+        self.across = [i for i in range(3) if i != self.axis]
+        self.material = material
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        along = (points[..., self.axis] - self.low) / (self.high - self.low)
+        within = (along >= -EPSILON) & (along <= 1 + EPSILON)
+        flat, t = points[..., self.across][within], along[within][:, None]
+        flat = (flat - self.about - self.shift * t) / (1 + (self.scale - 1) * t) + self.about
+        inside = np.zeros(len(flat), bool)
+        x, y = flat[:, 0], flat[:, 1]
+        for a, b in zip(self.polygon, np.roll(self.polygon, -1, 0)):  # crossings of a ray to +x
+            if a[1] != b[1]:
+                inside ^= ((a[1] > y) != (b[1] > y)) & (x < (b[0] - a[0]) * (y - a[1]) / (b[1] - a[1]) + a[0])
+        found = np.zeros(points.shape[:-1], bool)
+        found[within] = inside
+        return found
+
+    def mesh(self) -> tuple[np.ndarray, np.ndarray]:
+        n = len(self.polygon)
+        first, second = self.across
+        vertices = np.zeros((2 * n, 3))
+        vertices[:n, self.axis], vertices[n:, self.axis] = self.low, self.high
+        top = (self.polygon - self.about) * self.scale + self.about + self.shift
+        vertices[:n, first], vertices[:n, second] = self.polygon[:, 0], self.polygon[:, 1]
+        vertices[n:, first], vertices[n:, second] = top[:, 0], top[:, 1]
+        caps = np.array(triangulate(self.polygon))
+        i = np.arange(n)
+        j = (i + 1) % n
+        faces = [caps[:, ::-1], caps + n, np.stack([i, j, j + n], 1), np.stack([i, j + n, i + n], 1)]
+        return vertices, np.concatenate(faces)
+
+
+class Lathe:
+    """Body of revolution about the vertical through `centre`; `profile` lists (radius, height), heights rising.
+
+    With `thickness` it is hollow and open at both ends: a lampshade.
+    """
+
+    crease = 60.0
+
+    def __init__(self, centre, profile, thickness: float | None = None, sides: int = 28, material: int = 0):
+        self.centre, self.profile = np.array(centre, float), np.array(profile, float)
+        self.thickness, self.sides, self.material = thickness, sides, material
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        offset = points - self.centre
+        radius, height = np.hypot(offset[..., 0], offset[..., 2]), offset[..., 1]
+        outer = np.interp(height, self.profile[:, 1], self.profile[:, 0])
+        inside = (height >= self.profile[0, 1]) & (height <= self.profile[-1, 1]) & (radius <= outer)
+        if self.thickness is not None:
+            inside &= radius >= outer - self.thickness
+        return inside
+
+    def mesh(self) -> tuple[np.ndarray, np.ndarray]:
+        profile = self.profile
+        if self.thickness is None:  # caps end 1e-5 from the axis: a hole that no ray finds
+            loop = np.concatenate([[[1e-5, profile[0, 1]]], profile, [[1e-5, profile[-1, 1]]]])
+        else:
+            inner = np.maximum(profile[::-1, 0] - self.thickness, 1e-4)
+            loop = np.concatenate([profile, np.stack([inner, profile[::-1, 1]], 1)])
+        m = len(loop)
+        angle = np.arange(self.sides) * 2 * np.pi / self.sides
+        vertices = np.stack(
+            [
+                np.outer(np.cos(angle), loop[:, 0]),
+                np.outer(np.ones(self.sides), loop[:, 1]),
+                np.outer(np.sin(angle), loop[:, 0]),
+            ],
+            -1,
+        ).reshape(-1, 3)
+        faces = []
+        bands = m if self.thickness is not None else m - 1
+        for k in range(self.sides):
+            q = (k + 1) % self.sides
+            for i in range(bands):
+                j = (i + 1) % m
+                a, b, c, d = k * m + i, q * m + i, k * m + j, q * m + j
+                faces += [(a, d, b), (a, c, d)]
+        return vertices + self.centre, np.array(faces)
+
+
+def triangulate(polygon: np.ndarray) -> list[tuple[int, int, int]]:
+    """Triangles of a simple polygon (k, 2) by clipping ears, counter-clockwise."""
+    order = list(range(len(polygon)))
+    ahead = np.roll(polygon, -1, 0)
+    if 0.5 * np.sum(polygon[:, 0] * ahead[:, 1] - ahead[:, 0] * polygon[:, 1]) < 0:
+        order.reverse()
+
+    def turn(a, b, c) -> float:
+        return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+    def is_ear(i: int, j: int, k: int) -> bool:
+        a, b, c = polygon[i], polygon[j], polygon[k]
+        if turn(a, b, c) <= 1e-12:
+            return False
+        others = (polygon[m] for m in order if m not in (i, j, k))
+        return not any(
+            turn(a, b, p) >= -1e-12 and turn(b, c, p) >= -1e-12 and turn(c, a, p) >= -1e-12 for p in others
+        )
+
+    found = []
+    while len(order) > 3:
+        for at in range(len(order)):
+            i, j, k = order[at - 1], order[at], order[(at + 1) % len(order)]
+            if is_ear(i, j, k):
+                found.append((i, j, k))
+                order.pop(at)
+                break
+        else:  # degenerate rest
+            break
+    return [*found, tuple(order[:3])]
