@@ -36,8 +36,8 @@ def _store(name_or_path: str) -> Path:
 
 @data.command("shapes")
 def data_shapes(
-    count: Annotated[int, typer.Option(help="Objects to make.")] = 3500,
-    seed: Annotated[int, typer.Option(help="Object i of a category is a function of (seed, category, i).")] = 1,
+    count: Annotated[int, typer.Option(help="Objects to make.")] = 3250,
+    seed: Annotated[int, typer.Option(help="Object i of a category is a function of (category, i, seed).")] = 0,
     out: Annotated[str, typer.Option(help="Store: a name in the cache, or a folder.")] = "shapes",
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
 ) -> None:
