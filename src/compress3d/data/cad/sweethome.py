@@ -1,0 +1,167 @@
+"""Sweet Home 3D's furniture libraries: an .sh3f file is a zip of OBJ models with a Java .properties catalogue.
+
+The catalogue gives every model its name, maker, true size in centimetres and a rotation; the library's LICENSE.TXT
+holds where a model has no licence file of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import posixpath
+import re
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from compress3d.data.cad.classes import classify
+from compress3d.data.cad.licences import read_licence
+from compress3d.data.cad.model import Model
+from compress3d.data.cad.obj import read_obj
+from compress3d.data.cad.soup import Soup
+from compress3d.errors import DataError
+
+PACKAGE = "sweethome3d-furniture"
+CATALOGUE = "PluginFurnitureCatalog.properties"
+FRONT = np.diag([-1.0, 1.0, -1.0])  # Sweet Home 3D looks at fronts along +Z, ShapeNet along -Z
+_URL = "https://packages.debian.org/sweethome3d-furniture"
+_REMEDY = "install or unpack the package again"
+#: As the library asks to be credited.
+_MAKERS = {"Scopia": "Scopia / eTeks (Emmanuel Puybaret)"}
+
+
+def find(folder: Path) -> list[Model]:
+    """Models of all .sh3f libraries below a folder."""
+    return [model for path in sorted(folder.rglob("*.sh3f")) for model in read_library(path)]
+
+
+def read_library(path: str | Path) -> list[Model]:
+    """The models of one library, in the catalogue's order.
+
+    Raises:
+        DataError: the file is no zip archive, or has no readable catalogue.
+    """
+    path = Path(path)
+    archive = _open(path)
+    texts = {}
+    for name in archive.namelist():
+        base = posixpath.basename(name).lower()
+        if name == CATALOGUE or "licen" in base or base.endswith(".html"):
+            texts[name] = _member(path, name)
+    if CATALOGUE not in texts:
+        raise DataError(path, f"holds no {CATALOGUE}", _REMEDY)
+    entries: dict[int, dict[str, str]] = {}
+    for key, value in parse_properties(texts[CATALOGUE].decode("latin-1")).items():
+        name, mark, number = key.partition("#")
+        if mark and number.isdigit():
+            entries.setdefault(int(number), {})[name] = value
+    house = next((texts[name].decode("utf-8", "replace") for name in texts if name.upper() == "LICENSE.TXT"), "")
+    return [_model(path, entries[number], texts, house) for number in sorted(entries) if "model" in entries[number]]
+
+
+def read_soup(model: Model) -> Soup:
+    """Triangles of one model: turned as the catalogue says, scaled to its width, height and depth, front -Z.
+
+    Raises:
+        DataError: a file in the archive is missing or broken.
+    """
+    entry = model.details
+    where = f"{model.path}!{entry['model']}"
+    soup = read_obj(entry["model"], functools.partial(_member, model.path), where)
+    if not len(soup.faces):
+        raise DataError(where, "has no faces", _REMEDY)
+    if "modelRotation" in entry:
+        rotation = np.array(entry["modelRotation"].split(), float)
+        if rotation.shape != (9,):
+            raise DataError(where, f"has a rotation of {rotation.size} numbers, not 9", _REMEDY)
+        soup = soup.transformed(rotation.reshape(3, 3))
+    target = np.array([float(entry.get(side, "nan")) for side in ("width", "height", "depth")])
+    extent = np.ptp(soup.vertices[np.unique(soup.faces)], axis=0)
+    known = np.isfinite(target) & (target > 0) & (extent > 1e-9)
+    return soup.transformed(FRONT @ np.diag(np.where(known, target / np.maximum(extent, 1e-9), 1.0)))
+
+
+def parse_properties(text: str) -> dict[str, str]:
+    r"""Keys and values of a Java .properties text: comments, `\` at a line's end, `\uXXXX`.
+
+    Example:
+        >>> parse_properties("# furniture\nname#1 = Caf\\u00e9 \\\n  table\n")
+        {'name#1': 'Café table'}
+    """
+    found, logical = {}, ""
+    for line in text.splitlines():
+        line = line.lstrip()
+        if not logical and (not line or line[0] in "#!"):
+            continue
+        if (len(line) - len(line.rstrip("\\"))) % 2:
+            logical += line[:-1]
+            continue
+        match = re.match(r"((?:\\.|[^\\\s:=])+)\s*[:=]?\s*(.*)", logical + line, re.DOTALL)
+        logical = ""
+        if match:
+            found[_unescape(match[1])] = _unescape(match[2])
+    return found
+
+
+def _unescape(text: str) -> str:
+    def character(match: re.Match) -> str:
+        code = match[1]
+        if len(code) == 5:
+            return chr(int(code[1:], 16))
+        return {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}.get(code, code)
+
+    return re.sub(r"\\(u[0-9a-fA-F]{4}|.)", character, text)
+
+
+def _model(path: Path, entry: dict[str, str], texts: dict[str, bytes], house: str) -> Model:
+    file = entry["model"].lstrip("/")
+    folder = posixpath.dirname(file) + "/"
+    own = " ".join(
+        data.decode("utf-8", "replace") for name, data in sorted(texts.items()) if folder != "/" and name.startswith(folder)
+    )
+    own_licence = read_licence(own)
+    name = entry.get("id", file).split("#")[-1]
+    page = re.search(r"blendswap\.com/blends?/(?:view/)?\d+", own)
+    return Model(
+        uid=f"{path.stem}__{name}",
+        category=classify(name, entry.get("name", name), entry.get("category", "")),
+        title=entry.get("name", name),
+        creator=_MAKERS.get(path.stem, entry.get("creator", "")),
+        licence=own_licence or read_licence(house) or "unknown",
+        url=f"https://www.{page[0]}" if page else _URL,
+        package=PACKAGE,
+        path=path,
+        read=read_soup,
+        details={key: entry[key] for key in ("width", "height", "depth", "modelRotation") if key in entry}
+        | {"model": file},
+    )
+
+
+def _open(path: Path) -> zipfile.ZipFile:
+    """An archive, kept open: its table of contents takes longer to read than a model."""
+    return _open_in(os.getpid(), path)
+
+
+@functools.lru_cache(maxsize=8)
+def _open_in(process: int, path: Path) -> zipfile.ZipFile:
+    """One for each process: forked processes would share one position in the file."""
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(path, f"is no complete furniture library ({error})", _REMEDY) from None
+
+
+def _member(path: Path, name: str) -> bytes | None:
+    """Bytes of a file in the archive, None where there is none.
+
+    Raises:
+        DataError: its bytes are damaged.
+    """
+    try:
+        return _open(path).read(name)
+    except KeyError:
+        return None
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise DataError(f"{path}!{name}", f"is damaged ({error})", _REMEDY) from None

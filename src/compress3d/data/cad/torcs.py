@@ -1,0 +1,130 @@
+"""TORCS' cars: AC3D bodies; the wheels are numbers in the car's XML file, drawn here as cylinders."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+
+import numpy as np
+
+from compress3d.data.cad.ac3d import read_ac3d
+from compress3d.data.cad.flightgear import find_picture
+from compress3d.data.cad.licences import copyright_holders, read_licence
+from compress3d.data.cad.model import Model
+from compress3d.data.cad.soup import Soup
+from compress3d.data.mesh import Material
+from compress3d.errors import DataError
+
+PACKAGE = "torcs-data"
+FRONT = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])  # their front looks along +X, ShapeNet's along -Z
+TYRE, RIM = Material((0.06, 0.06, 0.06)), Material((0.6, 0.6, 0.62))
+SPOKES = 28  # corners of a wheel's rim
+_SINK = 0.09  # metres that a wheel's hub stands below its radius over the body's zero
+_INCH = 0.0254
+_URL = "https://packages.debian.org/torcs-data"
+
+
+def find(folder: Path) -> list[Model]:
+    """Cars below a folder that holds cars/<name>/<name>.acc; coarser versions (-lod) are left out."""
+    return [
+        _model(path)
+        for path in sorted(folder.rglob("*.acc"))
+        if path.parent.parent.name == "cars" and path.stem == path.parent.name
+    ]
+
+
+def read_soup(model: Model) -> Soup:
+    """Triangles of one car with its four wheels, front towards -Z.
+
+    Raises:
+        DataError: a file is missing or broken.
+    """
+    folder = model.path.parent
+    shared = folder.parent.parent / "data" / "textures"
+    body = read_ac3d(model.path, functools.partial(_load_texture, (folder, shared)), lambda name: "shadow" in name.lower())
+    description = folder / f"{folder.name}.xml"
+    try:
+        text = description.read_text("latin-1")
+    except OSError as error:
+        raise DataError(description, f"cannot be read ({error.strerror})", "install or unpack torcs-data again") from None
+    return add_wheels(body, text).transformed(FRONT)
+
+
+def add_wheels(body: Soup, description: str) -> Soup:
+    """A car's body with four wheels: tyre and rim, two cylinders each.
+
+    Args:
+        body: front +X, Y up, metres.
+        description: the car's XML: sections "Front Axle" (xpos), "Front Right Wheel" (ypos, tire width in mm, rim
+            diameter in inches, tire height-width ratio) and so on; values that are missing are those of a usual car.
+    """
+    vertices, faces, materials = [body.vertices], [body.faces], [body.material_of_face]
+    total, first = len(body.vertices), len(body.materials)
+    for axle, usual in (("Front", 1.3), ("Rear", -1.3)):
+        along = _number(_section(description, f"{axle} Axle"), "xpos", usual)
+        for side in ("Right", "Left"):
+            wheel = _section(description, f"{axle} {side} Wheel")
+            width = _number(wheel, "tire width", 250) / 1000
+            rim = _number(wheel, "rim diameter", 17) * _INCH / 2
+            radius = rim + width * _number(wheel, "tire height-width ratio", 0.45)
+            hub = np.array([along, radius - _SINK, _number(wheel, "ypos", 0.8)])
+            for kind, (size, thickness) in enumerate([(radius, width), (rim, 1.04 * width)]):
+                points, triangles = _cylinder(size, thickness)
+                vertices.append(points + hub)
+                faces.append(triangles + total)
+                materials.append(np.full(len(triangles), first + kind))
+                total += len(points)
+    added = sum(map(len, faces)) - len(body.faces)
+    return Soup(
+        np.concatenate(vertices), np.concatenate(faces),
+        np.concatenate([body.uv, np.zeros((added, 3, 2))]),
+        np.concatenate([body.normals, np.full((added, 3, 3), np.nan)]),
+        np.concatenate(materials), [*body.materials, TYRE, RIM], body.textures,
+    )  # fmt: skip
+
+
+def _cylinder(radius: float, width: float) -> tuple[np.ndarray, np.ndarray]:
+    """A closed cylinder around Z: points (2 n + 2, 3) and triangles (4 n, 3)."""
+    turn = np.arange(SPOKES) * 2 * np.pi / SPOKES
+    ring = [np.stack([radius * np.cos(turn), radius * np.sin(turn), np.full(SPOKES, z)], 1) for z in (-width / 2, width / 2)]
+    points = np.concatenate([*ring, [[0, 0, -width / 2], [0, 0, width / 2]]])
+    i = np.arange(SPOKES)
+    j = (i + 1) % SPOKES
+    near, far = np.full(SPOKES, 2 * SPOKES), np.full(SPOKES, 2 * SPOKES + 1)
+    sides = [(i, j, j + SPOKES), (i, j + SPOKES, i + SPOKES), (near, j, i), (far, i + SPOKES, j + SPOKES)]
+    return points, np.concatenate([np.stack(side, 1) for side in sides])
+
+
+def _section(text: str, name: str) -> str:
+    found = re.search(rf'<section name="{re.escape(name)}">(.*?)</section>', text, re.DOTALL)
+    return found[1] if found else ""
+
+
+def _number(text: str, name: str, usual: float) -> float:
+    found = re.search(rf'name="{re.escape(name)}"[^>]*val="(-?\d+\.?\d*)"', text)
+    return float(found[1]) if found else usual
+
+
+def _load_texture(folders: tuple[Path, ...], name: str) -> bytes | None:
+    for folder in folders:
+        path = find_picture(folder, name)
+        if path:
+            return path.read_bytes()
+    return None
+
+
+def _model(path: Path) -> Model:
+    readme = path.parent / "readme.txt"
+    text = readme.read_text("latin-1") if readme.is_file() else ""
+    return Model(
+        uid=f"TORCS__{path.stem}",
+        category="car",
+        title=path.stem,
+        creator=copyright_holders(text) or "TORCS team",
+        licence=read_licence(text) or "GPL-2+",  # the package's licence where a car has no other
+        url=_URL,
+        package=PACKAGE,
+        path=path,
+        read=read_soup,
+    )
