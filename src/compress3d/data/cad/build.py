@@ -1,4 +1,8 @@
-"""From unpacked packages to a store, in two passes: voxels of all models (who is a duplicate of whom), then views."""
+"""From unpacked packages to a store: views and voxels of every model, each at its published place in the split.
+
+Where a package brings models that the published split does not know, a pass over all voxels comes first: who is a near
+duplicate of whom.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from compress3d.data.cad import flightgear, sweethome, torcs
-from compress3d.data.cad.groups import SAME_SHAPE, held_out, shape_groups, split_of_groups
+from compress3d.data.cad.groups import SAME_SHAPE, Place, assign, published_split
 from compress3d.data.cad.model import Model
 from compress3d.data.camera import VIEWS, sample_cameras
 from compress3d.data.parallel import ordered_map
@@ -31,7 +35,7 @@ TRANSPARENT = 0.75  # mean alpha of the pixels that are touched: mostly glass
 _PACKAGES = "sweethome3d-furniture, flightgear-data-ai or torcs-data"
 
 
-def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, only: Iterable[str] | None = None) -> Store:
+def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, limit: int | None = None) -> Store:
     """Build the store of human-made models, or go on with an interrupted build.
 
     Args:
@@ -39,7 +43,7 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, 
             /usr/share where they are installed, or wherever `dpkg -x` put them. What is there is found by its content.
         out: the store's folder.
         workers: processes; 980 models take about 5 minutes with two. 0 works in this one.
-        only: uids to take part; all where None.
+        limit: take only so many models, spread over all that there are; all where None.
 
     Returns:
         the store: views, voxels, and for every model category, title, creator, licence, link, flags, shape group and
@@ -53,9 +57,8 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, 
         >>> build_cad(["/usr/share"], "_cache/cad")                  # doctest: +SKIP
     """
     models = find_models(sources)
-    if only is not None:
-        wanted = set(only)
-        models = [model for model in models if model.uid in wanted]
+    if limit is not None and limit < len(models):
+        models = [models[k * len(models) // limit] for k in range(limit)]
     listed = hashlib.sha256("\n".join(f"{model.uid} {model.licence}" for model in models).encode()).hexdigest()
     parameters = {
         "models": len(models), "listing": listed, "grid": GRID, "views": VIEWS, "supersampling": SUPERSAMPLING,
@@ -65,26 +68,20 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, 
     try:
         if all(model.uid in writer.done for model in models):
             return writer.finish()
-        shapes, broken = _all_voxels(models, Path(out), listed, workers)
-        for uid, reason in broken.items():
-            writer.skip(uid, reason)
-        uids = sorted(shapes)
-        groups = shape_groups(uids, np.stack([shapes[uid] for uid in uids]) if uids else np.zeros((0, 1, 1, 1), bool))
-        splits = split_of_groups(groups, held_out())
-        waiting = [model for model in models if model.uid in shapes and model.uid not in writer.done]
-        views = ordered_map(_views, waiting, workers)
-        bar = tqdm(zip(waiting, views, strict=True), total=len(waiting), disable=None, unit="model", desc="views")
-        for model, (rgba, cameras, flags, problem) in bar:
+        places = dict(published_split())
+        if any(model.uid not in places for model in models):
+            shapes, broken = _all_voxels(models, Path(out), listed, workers)
+            for uid, reason in broken.items():
+                writer.skip(uid, reason)
+            places |= assign({model.uid: model.category for model in models if model.uid in shapes}, shapes, places)
+        waiting = [model for model in models if model.uid not in writer.done]
+        made = ordered_map(_object, waiting, workers)
+        bar = tqdm(zip(waiting, made, strict=True), total=len(waiting), disable=None, unit="model", desc="views")
+        for model, (arrays, flags, problem) in bar:
             if problem:
                 writer.skip(model.uid, problem)
-                continue
-            flags += ["few voxels"] * bool(shapes[model.uid].sum() < FEW_VOXELS)
-            record = ObjectRecord(
-                uid=model.uid, category=model.category, source="cad", split=splits[model.uid],
-                group=groups[model.uid], title=model.title, creator=model.creator, licence=model.licence,
-                url=model.url, flags="|".join(sorted(flags)),
-            )  # fmt: skip
-            writer.add(record, rgba, shapes[model.uid], cameras)
+            else:
+                writer.add(_record(model, places[model.uid], flags), *arrays)
         store = writer.finish()
     finally:
         writer.close()
@@ -117,34 +114,49 @@ def cameras_of(uid: str) -> np.ndarray:
     return sample_cameras(np.random.default_rng(zlib.crc32(uid.encode())), VIEWS)
 
 
-def flags_of(model_extent: np.ndarray, alpha: np.ndarray) -> list[str]:
+def flags_of(model_extent: np.ndarray, alpha: np.ndarray, voxels: int) -> list[str]:
     """Reasons not to train on a model.
 
     Args:
         model_extent: sides of its box (3,), diagonal 1.
         alpha: uint8 (V, H, W) of its views.
+        voxels: how many are occupied.
     """
     touched = alpha[alpha > 8]
     flags = []
     if model_extent.min() < FLAT:
         flags.append("flat")
+    if voxels < FEW_VOXELS:
+        flags.append("few_voxels")
     if alpha.mean() / 255 < TINY:
-        flags.append("tiny")
+        flags.append("tiny_in_image")
     if not touched.size or touched.mean() / 255 < TRANSPARENT:
         flags.append("transparent")
     return flags
 
 
-def _views(model: Model) -> tuple[np.ndarray | None, np.ndarray | None, list[str], str]:
-    """Views, cameras and flags of one model; or nothing, and what is wrong. Runs in a worker."""
+def _record(model: Model, place: Place, flags: list[str]) -> ObjectRecord:
+    """A model's line in the store; the flags of the published split hold where it knows the model."""
+    published = model.uid in published_split()
+    return ObjectRecord(
+        uid=model.uid, category=model.category, source="cad", split=place.split, group=place.group, title=model.title,
+        creator=model.creator, licence=model.licence, url=model.url,
+        flags=place.flags if published else "|".join(sorted(flags)),
+    )  # fmt: skip
+
+
+def _object(model: Model) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray] | None, list[str], str]:
+    """Views, occupancy and cameras of one model, and its flags; or nothing, and what is wrong. Runs in a worker."""
     try:
         mesh = model.mesh()
         cameras = cameras_of(model.uid)
         render = Renderer(mesh)
         rgba = np.stack([render(camera) for camera in cameras])
-        return rgba, cameras, flags_of(np.ptp(mesh.vertices, axis=0), rgba[..., 3]), ""
+        occupancy = carve(mesh, scene=render.scene)
+        flags = flags_of(np.ptp(mesh.vertices, axis=0), rgba[..., 3], int(occupancy.sum()))
+        return (rgba, occupancy, cameras), flags, "" if occupancy.any() else "no voxel is occupied"
     except DataError as error:
-        return None, None, [], str(error)
+        return None, [], str(error)
 
 
 def _voxels(model: Model) -> tuple[bytes, str]:
