@@ -30,7 +30,7 @@ def read_licence(text: str) -> str:
     """
     text = html.unescape(re.sub(r"<(?:a\s[^>]*href=\"([^\"]*)\"[^>]*|[^>]*)>", r" \1 ", text))
     text = re.sub(r"\s+", " ", text).lower()
-    released = re.search(r"released under.{0,160}", text)
+    released = re.search(r"released under(?:[^.]|\.(?! )){0,160}", text)  # to the end of the sentence
     for part in ([released[0]] if released else []) + [text]:
         for pattern, name in _PATTERNS:
             if re.search(pattern, part):
