@@ -101,7 +101,8 @@ def test_wheels_stand_where_the_description_says(tmp_path):
     car.mkdir(parents=True)
     (car / "kart.acc").write_text(GOOD, "latin-1")
     axles = "".join(
-        f'<section name="{a} Axle"><attnum name="xpos" unit="m" val="{x}"/></section>' for a, x in (("Front", 2), ("Rear", -1))
+        f'<section name="{a} Axle"><attnum name="xpos" unit="m" val="{x}"/></section>'
+        for a, x in (("Front", 2), ("Rear", -1))
     )
     wheel = '<attnum name="ypos" val="{}"/><attnum name="tire width" unit="mm" val="200"/>'
     wheel += '<attnum name="rim diameter" unit="in" val="10"/><attnum name="tire height-width ratio" val="0.5"/>'

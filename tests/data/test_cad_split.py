@@ -110,7 +110,8 @@ def test_real_packages():
     places = published_split()
     assert set(models) == set(places)
     assert all(models[uid].category == places[uid].category for uid in models)
-    assert {model.licence for model in models.values()} == {"CC0-1.0", "CC-BY-3.0", "CC-BY-3.0-US", "GPL-2+", "Free-Art-1.3"}
+    licences = {"CC0-1.0", "CC-BY-3.0", "CC-BY-3.0-US", "GPL-2+", "Free-Art-1.3"}
+    assert {model.licence for model in models.values()} == licences
     assert all(model.creator for model in models.values())
     for uid in list(models)[::97]:
         assert len(models[uid].mesh().faces) >= 4

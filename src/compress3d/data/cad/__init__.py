@@ -1,7 +1,7 @@
 """Real models made by people, from three Debian packages, as one store.
 
     package                 models  what                                     licence
-    sweethome3d-furniture      820  furniture in five .sh3f libraries        CC0, CC-BY 3.0, CC-BY 3.0 US, model by model
+    sweethome3d-furniture      820  furniture in five .sh3f libraries        CC0, CC-BY 3.0 (US), model by model
     flightgear-data-ai         143  aircraft, AC3D                           GPL-2+
     torcs-data                  17  cars, AC3D                               Free Art License, three of them GPL-2+
 

@@ -173,7 +173,9 @@ def _journal(out: Path) -> Path:
     return out.with_name(out.name + ".partial.voxels")
 
 
-def _all_voxels(models: list[Model], out: Path, listing: str, workers: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _all_voxels(
+    models: list[Model], out: Path, listing: str, workers: int
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Occupancy by uid, and the reason for every model that has none."""
     path = _journal(out)
     known: dict[str, tuple[bytes, str]] = {}

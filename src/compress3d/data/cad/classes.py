@@ -1,4 +1,4 @@
-"""Classes of the furniture models, by the rules in classes.txt. Checked by eye once, on contact sheets of every class."""
+"""Classes of the furniture models, by the rules in classes.txt. Checked by eye, on contact sheets of every class."""
 
 from __future__ import annotations
 

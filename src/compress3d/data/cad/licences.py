@@ -1,4 +1,4 @@
-"""Licence names from the texts that come with models. A text that allows less than a credit is never taken for CC-BY."""
+"""Licence names from the texts that come with models. A text that asks for more than a credit is never CC-BY."""
 
 from __future__ import annotations
 

@@ -46,4 +46,5 @@ class Model:
         except DataError:
             raise
         except (OSError, ValueError, IndexError, KeyError, ArithmeticError) as error:
-            raise DataError(self.path, f"model {self.uid} cannot be read ({error!r})", "get the package again") from None
+            problem = f"model {self.uid} cannot be read ({error!r})"
+            raise DataError(self.path, problem, "get the package again") from None

@@ -119,7 +119,9 @@ def _model(path: Path, entry: dict[str, str], texts: dict[str, bytes], house: st
     file = entry["model"].lstrip("/")
     folder = posixpath.dirname(file) + "/"
     own = " ".join(
-        data.decode("utf-8", "replace") for name, data in sorted(texts.items()) if folder != "/" and name.startswith(folder)
+        data.decode("utf-8", "replace")
+        for name, data in sorted(texts.items())
+        if folder != "/" and name.startswith(folder)
     )
     own_licence = read_licence(own)
     name = entry.get("id", file).split("#")[-1]

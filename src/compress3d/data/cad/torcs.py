@@ -17,7 +17,7 @@ from compress3d.data.mesh import Material
 from compress3d.errors import DataError
 
 PACKAGE = "torcs-data"
-FRONT = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])  # their front looks along +X, ShapeNet's along -Z
+FRONT = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])  # their front is at +X, ShapeNet's at -Z
 TYRE, RIM = Material((0.06, 0.06, 0.06)), Material((0.6, 0.6, 0.62))
 SPOKES = 28  # corners of a wheel's rim
 _SINK = 0.09  # metres that a wheel's hub stands below its radius over the body's zero
@@ -42,12 +42,13 @@ def read_soup(model: Model) -> Soup:
     """
     folder = model.path.parent
     shared = folder.parent.parent / "data" / "textures"
-    body = read_ac3d(model.path, functools.partial(_load_texture, (folder, shared)), lambda name: "shadow" in name.lower())
+    load = functools.partial(_load_texture, (folder, shared))
+    body = read_ac3d(model.path, load, skip=lambda name: "shadow" in name.lower())
     description = folder / f"{folder.name}.xml"
     try:
         text = description.read_text("latin-1")
     except OSError as error:
-        raise DataError(description, f"cannot be read ({error.strerror})", "install or unpack torcs-data again") from None
+        raise DataError(description, f"cannot be read ({error.strerror})", "unpack torcs-data again") from None
     return add_wheels(body, text).transformed(FRONT)
 
 
@@ -87,7 +88,8 @@ def add_wheels(body: Soup, description: str) -> Soup:
 def _cylinder(radius: float, width: float) -> tuple[np.ndarray, np.ndarray]:
     """A closed cylinder around Z: points (2 n + 2, 3) and triangles (4 n, 3)."""
     turn = np.arange(SPOKES) * 2 * np.pi / SPOKES
-    ring = [np.stack([radius * np.cos(turn), radius * np.sin(turn), np.full(SPOKES, z)], 1) for z in (-width / 2, width / 2)]
+    circle = np.stack([radius * np.cos(turn), radius * np.sin(turn), np.zeros(SPOKES)], 1)
+    ring = [circle + [0, 0, z] for z in (-width / 2, width / 2)]
     points = np.concatenate([*ring, [[0, 0, -width / 2], [0, 0, width / 2]]])
     i = np.arange(SPOKES)
     j = (i + 1) % SPOKES
