@@ -126,6 +126,14 @@ def test_build_continues_after_a_stop_and_does_not_depend_on_what_else_is_built(
     assert isinstance(Store.open(tmp_path / "alone"), Store)
 
 
+def test_processes_do_not_change_the_store(tmp_path):
+    """Three lamps take unequal time; two processes leave their order and bytes as one does."""
+    pytest.importorskip("embreex")
+    one, two = (build_shapes(tmp_path / str(k), 3, categories=["lamp"], workers=k) for k in (0, 2))
+    assert one.sha256 == two.sha256
+    assert one.info["files"] == two.info["files"]
+
+
 def test_seeds_give_other_stores(tmp_path):
     pytest.importorskip("embreex")
     first, second = (build_shapes(tmp_path / str(seed), 1, seed, ["table"], workers=0) for seed in (0, 1))
