@@ -63,3 +63,21 @@ def test_negative_log_likelihood_by_hand():
     truth = np.array([[[[True, False]]]])
     got = metrics.negative_log_likelihood(np.array([[[[0.8, 0.1]]]]), truth)
     assert got[0] == pytest.approx(-(np.log(0.8) + np.log(0.9)) / 2)
+
+
+@pytest.mark.parametrize("n", [40, 400])
+def test_paired_interval_is_that_of_a_normal_mean(n):
+    rng = np.random.default_rng(n)
+    second = rng.random(n)
+    first = second + rng.normal(0.03, 0.1, n)
+    mean, low, high = metrics.paired_interval(first, second)
+    error = (first - second).std() / np.sqrt(n)
+    assert mean == pytest.approx((first - second).mean())
+    assert low == pytest.approx(mean - 1.96 * error, abs=0.15 * error)
+    assert high == pytest.approx(mean + 1.96 * error, abs=0.15 * error)
+
+
+def test_paired_interval_sees_through_differences_between_objects():
+    objects = np.linspace(0, 1, 50)
+    mean, low, high = metrics.paired_interval(objects + 0.01, objects)
+    assert (mean, low, high) == pytest.approx((0.01, 0.01, 0.01))

@@ -15,7 +15,7 @@ from compress3d.evaluate import held_out, probabilities
 from compress3d.runs import Part, Run, find, variant
 from compress3d.train import train
 
-STEPS = 300
+STEPS = 200
 
 
 def variants(scale: str = "demo") -> dict[tuple[str, str], Run]:
@@ -28,7 +28,6 @@ def variants(scale: str = "demo") -> dict[tuple[str, str], Run]:
         ("learning rate", "3e-3"): variant(base, "fast", learning_rate=3e-3),
         ("data", "CAD only"): variant(base, "cad", parts=(Part("cad"),)),
         ("data", "procedural only"): variant(base, "shapes", parts=(Part("shapes"),)),
-        ("precision", "float32"): variant(base, "float32", precision="float32"),
     }
 
 

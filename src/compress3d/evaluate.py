@@ -26,6 +26,7 @@ from compress3d.train import Trained, open_parts
 
 VIEWS = 5  # at test, as in Fig. 8
 ACCOUNTINGS = ("payload", "file")
+MID_GREY = 128
 
 
 def weights_path(run: Run) -> Path:
@@ -64,19 +65,53 @@ def held_out(run: Run, store: Store, indices: np.ndarray, views: int = VIEWS) ->
     return torch.cat([b.images for b in found]), torch.cat([b.occupancy for b in found]).numpy().astype(bool)
 
 
-def _through_jpeg2000(images: torch.Tensor, rate: float, accounting: str) -> tuple[torch.Tensor, np.ndarray]:
-    from compress3d.codecs.jpeg2000 import simulate
+def through_jpeg2000(images: torch.Tensor, rate: float, accounting: str) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+    """Pictures as they arrive over a link that grants each view 1/rate of its raw bytes.
+
+    Args:
+        images: uint8 (N, V, 3, H, W).
+        rate: compression rate c.
+        accounting: "payload" (both ends know the header) or "file". At 64 pixels the smallest file has about 173
+            bytes, 71:1; beyond that no file fits, nothing arrives, and the receiver shows what JPEG 2000 decodes from
+            nothing: mid-grey.
+
+    Returns:
+        Decoded uint8 (N, V, 3, H, W), bytes spent (N V,), and whether a picture fitted its budget (N V,).
+    """
+    from compress3d.codecs.jpeg2000 import budget_bytes, simulate
 
     N, V, C, H, W = images.shape
     pictures = images.permute(0, 1, 3, 4, 2).reshape(N * V, H, W, C).contiguous().numpy()
     decoded, spent = simulate(pictures, rate, accounting=accounting)
-    return torch.from_numpy(decoded).view(N, V, H, W, C).permute(0, 1, 4, 2, 3), spent
+    budget = budget_bytes(pictures[0], rate)
+    fits = spent <= budget
+    decoded[~fits] = MID_GREY
+    arrived = torch.from_numpy(decoded).view(N, V, H, W, C).permute(0, 1, 4, 2, 3)
+    return arrived, np.minimum(spent, budget), fits
+
+
+def reconstruct(
+    run: Run, store: Store, rows: np.ndarray, rate: float | None = None, accounting: str = "payload"
+) -> np.ndarray:
+    """Probabilities (N, G, G, G) that the run's shipped weights give for objects of `store`, from five views each.
+
+    Args:
+        run: the experiment.
+        store, rows: the objects.
+        rate: for the JPEG 2000 run, the rate its pictures are compressed at; ignored by the others.
+        accounting: what the rate counts, "payload" or "file".
+    """
+    images, _ = held_out(run, store, rows)
+    if run.model == "jpeg2000":
+        images, _, _ = through_jpeg2000(images, rate, accounting)
+    return probabilities(load_model(run), images)
 
 
 def points(run: Run, model: nn.Module, images: torch.Tensor, truth: np.ndarray, categories: list[str]) -> list[dict]:
     """Metrics of a run at each rate it serves: one for most models, several rates and two byte counts for JPEG 2000.
 
-    Each point has `rate` (nominal), `true_rate` (raw bytes over bytes really spent), `accounting`, `bytes_per_view`.
+    Each point has `rate` (nominal), `true_rate` (raw bytes over bytes really spent), `accounting`, `bytes_per_view`; those
+    of JPEG 2000 also `fits`, the share of pictures for which a stream within the budget exists.
     """
     size = scale(run.scale).image_size
     raw = 3 * size * size
@@ -84,14 +119,15 @@ def points(run: Run, model: nn.Module, images: torch.Tensor, truth: np.ndarray, 
         found = []
         for accounting in ACCOUNTINGS:
             for rate in JPEG2000_RATES:
-                decoded, spent = _through_jpeg2000(images, rate, accounting)
+                arrived, spent, fits = through_jpeg2000(images, rate, accounting)
                 found.append(
                     {
                         "rate": rate,
                         "true_rate": raw / float(spent.mean()),
                         "accounting": accounting,
                         "bytes_per_view": float(spent.mean()),
-                        **metrics.summary(probabilities(model, decoded), truth, categories),
+                        "fits": float(fits.mean()),
+                        **metrics.summary(probabilities(model, arrived), truth, categories),
                     }
                 )
         return found

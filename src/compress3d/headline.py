@@ -47,7 +47,7 @@ def write(assets: Path) -> bool:
         if run_id not in found:
             raise DataError(results.path_of(run_id), "is missing beside other results", f"run `compress3d evaluate {run_id}`")
     for name, dark in (("headline-light.svg", False), ("headline-dark.svg", True)):
-        _save(plots.rate_curve(_shown(found).values(), dark=dark), assets / name)
+        _save(plots.rate_curve(results.load_shown(SCALE).values(), dark=dark), assets / name)
     (assets / "headline-object.html").write_text(turning_object(found).html() + "\n", encoding="utf-8")
     return True
 
@@ -58,13 +58,8 @@ def write_picture(path: Path) -> None:
     Raises:
         DataError: there are no results.
     """
-    figure = plots.rate_curve(_shown(results.load_all(SCALE)).values())
+    figure = plots.rate_curve(results.load_shown(SCALE).values())
     figure.savefig(path, dpi=150, facecolor="white", metadata={"Software": None})
-
-
-def _shown(found: Mapping[str, Mapping]) -> dict[str, Mapping]:
-    """Runs of the headline: seed 0 and no variant of a comparison."""
-    return {run_id: r for run_id, r in found.items() if r["run"].get("seed") == 0 and not r["run"].get("tag")}
 
 
 def _save(figure, path: Path) -> None:

@@ -83,3 +83,31 @@ def summary(probability: np.ndarray, occupancy: np.ndarray, categories: list[str
         "loss": float(negative_log_likelihood(probability, occupancy).mean()),
         "iou": [float(v) for v in values],
     }
+
+
+def paired_interval(
+    first: np.ndarray, second: np.ndarray, draws: int = 10_000, level: float = 0.95, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean of `first - second` over the same objects, and its percentile bootstrap interval.
+
+    Objects differ far more from each other than models do (the deviation is about 0.2), so only differences on the same
+    objects say anything.
+
+    Args:
+        first, second: (N,) IoU of two models on the same objects.
+        draws: resamplings of the objects.
+        level: coverage of the interval.
+        seed: of the resampling.
+
+    Returns:
+        mean, lower and upper end.
+
+    Example:
+        >>> paired_interval(np.array([0.5, 0.7]), np.array([0.4, 0.6]))  # the same difference twice: no spread
+        (0.1, 0.1, 0.1)
+    """
+    difference = np.asarray(first) - np.asarray(second)
+    rows = np.random.default_rng(seed).integers(0, len(difference), (draws, len(difference)))
+    means = difference[rows].mean(1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return tuple(round(float(value), 12) for value in (difference.mean(), low, high))

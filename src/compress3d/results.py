@@ -83,6 +83,12 @@ def load_all(scale: str) -> dict[str, dict]:
     return {f"{scale}/{p.stem}": load(f"{scale}/{p.stem}") for p in sorted(folder.glob("*.json"))}
 
 
+def load_shown(scale: str) -> dict[str, dict]:
+    """Results behind the figures and tables of a scale: seed 0, without the floor and the variants of comparisons."""
+    found = load_all(scale)
+    return {run_id: r for run_id, r in found.items() if r["run"].get("seed") == 0 and not r["run"].get("tag")}
+
+
 def save_manifest() -> Path:
     """sha256, command, seed, device and minutes of every results file, in `results/manifest.json`."""
     entries = {}

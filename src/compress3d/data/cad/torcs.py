@@ -104,7 +104,7 @@ def _section(text: str, name: str) -> str:
 
 
 def _number(text: str, name: str, usual: float) -> float:
-    found = re.search(rf'name="{re.escape(name)}"[^>]*val="(-?\d+\.?\d*)"', text)
+    found = re.search(rf'name="{re.escape(name)}"[^>]*val="(-?[\d.]+)"', text)
     return float(found[1]) if found else usual
 
 
