@@ -9,7 +9,7 @@ from PIL import Image
 
 from compress3d.data.cad import find_models, sweethome
 from compress3d.data.cad.licences import copyright_holders, read_licence
-from compress3d.data.cad.obj import read_mtl
+from compress3d.data.cad.obj import PLAIN, read_mtl
 from compress3d.errors import DataError
 
 #: A box 1 x 2 x 3 with one corner at zero; outward quads, the last with negative indices.
@@ -82,7 +82,7 @@ def test_material_and_texture(tmp_path):
 
 def test_mtl_passes_over_nonsense():
     found = read_mtl(b"Kd 1 1 1\nnewmtl a\nKd x y z\nd\nnewmtl b\nKd 1 0 0\n")
-    assert found["a"] == ((0.7, 0.7, 0.7), 1.0, None) and found["b"][0] == (1.0, 0.0, 0.0)
+    assert found["a"] == (PLAIN, 1.0, None) and found["b"][0] == (1.0, 0.0, 0.0)
 
 
 BROKEN = {

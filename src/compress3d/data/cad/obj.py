@@ -11,7 +11,7 @@ import numpy as np
 from compress3d.data.cad.soup import Materials, Soup, fan
 from compress3d.errors import DataError
 
-PLAIN = (0.7, 0.7, 0.7)  # colour where the file names no material
+PLAIN = (0.4, 0.4, 0.4)  # colour where a material is named but defined nowhere (trimesh takes the same grey)
 _REMEDY = "get the package again"
 _OPTION = re.compile(r"-\w+(\s+(-?[\d.]+(e-?\d+)?|on|off)\b)*\s+")  # as in `map_Kd -s 1 1 1 wood.jpg`
 
