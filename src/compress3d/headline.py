@@ -19,7 +19,8 @@ from compress3d.figures.viewer import Shape, Viewer, viewer
 
 SCALE = "demo"  # the scale whose weights ship: anyone can make this page again
 RATE = 384
-QUANTILE = 0.75  # the object shown is reconstructed better than three quarters of the test set, and the page says so
+CATEGORY = "chair"  # the largest class of the test set, and one that everybody recognises
+QUANTILE = 0.75  # the object shown is reconstructed better than three quarters of its class, and the page says so
 WAITING = "The results are not there yet: train and evaluate the runs, then build the book again."
 
 
@@ -70,9 +71,12 @@ def _save(figure, path: Path) -> None:
 
 
 def chosen_object(found: Mapping[str, Mapping]) -> int:
-    """Which test object turns on the first page: the one at the upper quartile of IoU at 384:1. A rule, not a taste."""
-    values = np.array(found[f"{SCALE}/implicit-r{RATE}-s0"]["points"][0]["iou"])
-    return int(np.argsort(values, kind="stable")[int(QUANTILE * (len(values) - 1))])
+    """Which test object turns on the first page: the chair at the upper quartile of IoU at 384:1. A rule, not a taste."""
+    result = found[f"{SCALE}/implicit-r{RATE}-s0"]
+    values = np.array(result["points"][0]["iou"])
+    members = np.flatnonzero(np.array(result["test"]["categories"]) == CATEGORY)
+    ranked = members[np.argsort(values[members], kind="stable")]
+    return int(ranked[int(QUANTILE * (len(ranked) - 1))])
 
 
 def turning_object(found: Mapping[str, Mapping]) -> Viewer:

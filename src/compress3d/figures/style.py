@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
 # The paper's colours (Fig. 8); the mean-shape floor is ours.
@@ -39,6 +40,13 @@ def colour(model: str) -> str:
 def body_colour(model: str) -> str:
     """Voxel colour of a model."""
     return BODY_COLOURS.get(model, "#8f99a8")
+
+
+def body_colours(titles: Iterable[str]) -> dict[str, str]:
+    """Voxel colours of titles such as "implicit 384:1", "JPEG 2000 48:1" or "ground truth"."""
+    models = {"jpeg": "jpeg2000", "ground": "truth"}
+    first = {title: title.split()[0].lower() for title in titles}
+    return {title: body_colour(models.get(word, word)) for title, word in first.items()}
 
 
 def name(model: str) -> str:
