@@ -1,8 +1,8 @@
 """Builds the book: execute the notebooks, stage the pages, draw the headline, run Jupyter Book. No network.
 
-    python -m compress3d.book_build                 all of it; prints where index.html lies
-    python -m compress3d.book_build --no-execute    with the outputs that git keeps
-    python -m compress3d.book_build --partial       chapters that are not written yet are empty pages (a list says which)
+python -m compress3d.book_build                 all of it; prints where index.html lies
+python -m compress3d.book_build --no-execute    with the outputs that git keeps
+python -m compress3d.book_build --partial       chapters that are not written yet are empty pages (a list says which)
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ def render(staged: Path, config: Path, toc: Path, out: Path) -> Path:
     if ran.returncode:
         told = [line for line in words.splitlines() if "WARNING" in line or "ERROR" in line]
         lines = told or words.splitlines()[-15:]
-        raise BuildError("Jupyter Book", "stopped:\n" + "\n".join(lines), f"mend the pages named above; all of it is in {log}")
+        raise BuildError(
+            "Jupyter Book", "stopped:\n" + "\n".join(lines), f"mend the pages named above; all of it is in {log}"
+        )
     return out / "_build/html/index.html"
 
 

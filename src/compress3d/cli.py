@@ -64,7 +64,8 @@ def data_shapenet(
     source: Annotated[Path, typer.Option(help="Folder or archive with ShapeNetRendering and ShapeNetVox32.")],
     out: Annotated[str, typer.Option(help="Store: a name in the cache, or a folder.")] = "shapenet",
     split: Annotated[
-        str | None, typer.Option(help="'sorted' (first 80 % of each class train), 'index' (index.csv) or an id-list file.")
+        str | None,
+        typer.Option(help="'sorted' (first 80 % of each class train), 'index' (index.csv) or an id-list file."),
     ] = None,
     category: Annotated[list[str] | None, typer.Option(help="Only this class; may be given several times.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many objects a class.")] = None,

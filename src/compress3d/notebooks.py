@@ -1,9 +1,9 @@
 """Runs the book's notebooks through papermill: unknown parameter = error, time limit, clean metadata.
 
-    python -m compress3d.notebooks run                     execute all of book/ into _build/executed
-    python -m compress3d.notebooks write                   ... and put the outputs back into book/ (what git keeps)
-    python -m compress3d.notebooks write book/results      ... of one folder or notebook
-    python -m compress3d.notebooks run -p scale=smoke      ... with other values in their parameters cells
+python -m compress3d.notebooks run                     execute all of book/ into _build/executed
+python -m compress3d.notebooks write                   ... and put the outputs back into book/ (what git keeps)
+python -m compress3d.notebooks write book/results      ... of one folder or notebook
+python -m compress3d.notebooks run -p scale=smoke      ... with other values in their parameters cells
 """
 
 from __future__ import annotations
@@ -179,7 +179,9 @@ def execute(
         raise NotebookError(source, problem, "mend the cell, or the function that it calls") from None
     except (CellTimeoutError, DeadKernelError) as error:
         problem = f"stopped: {str(error).splitlines()[0]}"
-        raise NotebookError(source, problem, f"make it faster than {cell_seconds} s a cell, or give it memory") from None
+        raise NotebookError(
+            source, problem, f"make it faster than {cell_seconds} s a cell, or give it memory"
+        ) from None
     finally:
         raw.unlink(missing_ok=True)
     return Execution(source, output, time.monotonic() - started)

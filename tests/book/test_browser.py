@@ -65,7 +65,9 @@ def near(picture, rgb, tolerance=14):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_colours_of_the_voxels_are_on_the_screen(browser, mini_book, tmp_path, scheme):
     with browser.Server(mini_book) as server:
-        picture = browser.picture(f"{server.address}/page.html", tmp_path, browser.DARK if scheme == "dark" else browser.LIGHT)
+        picture = browser.picture(
+            f"{server.address}/page.html", tmp_path, browser.DARK if scheme == "dark" else browser.LIGHT
+        )
     ground = picture[5:100, 700:900].reshape(-1, 3).mean(axis=0)
     assert (ground.mean() < 60) == (scheme == "dark")
     for colour in ("#c03030", "#30a040"):
@@ -74,7 +76,9 @@ def test_colours_of_the_voxels_are_on_the_screen(browser, mini_book, tmp_path, s
 
 
 def pages_of(html):
-    return sorted(p for p in html.rglob("*.html") if "_static" not in p.parts and p.name not in ("genindex.html", "search.html"))
+    return sorted(
+        p for p in html.rglob("*.html") if "_static" not in p.parts and p.name not in ("genindex.html", "search.html")
+    )
 
 
 def test_every_page_of_the_whole_book_draws_and_stays_at_home(browser, real_book, tmp_path):

@@ -59,7 +59,11 @@ def test_links_of_the_whole_book(real_book):
 
 
 def test_no_page_is_heavy(real_book):
-    heavy = {p.name: w for p in real_book.rglob("*.html") if "_static" not in p.parts and (w := page_weight(real_book, p)) > PAGE_BYTES}
+    heavy = {
+        p.name: w
+        for p in real_book.rglob("*.html")
+        if "_static" not in p.parts and (w := page_weight(real_book, p)) > PAGE_BYTES
+    }
     assert heavy == {}
 
 
@@ -87,7 +91,9 @@ def test_every_page_is_in_the_toc():
 
 def test_missing_pages_are_named(tmp_path):
     toc = tmp_path / "toc.yml"
-    toc.write_text("format: jb-book\nroot: index\nparts:\n- caption: A\n  chapters:\n  - file: a\n    sections:\n    - file: b\n")
+    toc.write_text(
+        "format: jb-book\nroot: index\nparts:\n- caption: A\n  chapters:\n  - file: a\n    sections:\n    - file: b\n"
+    )
     (tmp_path / "index.md").touch()
     (tmp_path / "b.ipynb").touch()
     assert book_build.toc_entries(toc) == ["index", "a", "b"]

@@ -56,6 +56,7 @@ refs 3
 kids 0
 """
 
+
 @pytest.fixture
 def write(tmp_path):
     def write(name: str, text: str) -> Path:

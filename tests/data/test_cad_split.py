@@ -88,7 +88,7 @@ def test_missing_and_empty_sources_are_named(tmp_path):
 
 def test_build_leaves_broken_models_out(tmp_path):
     pytest.importorskip("embreex")
-    head = "AC3Db\nMATERIAL \"m\" rgb 1 0 0 trans 0\nOBJECT poly\nnumvert 4\n0 0 0\n1 0 0\n0 1 0\n0 0 1\nnumsurf 4\n"
+    head = 'AC3Db\nMATERIAL "m" rgb 1 0 0 trans 0\nOBJECT poly\nnumvert 4\n0 0 0\n1 0 0\n0 1 0\n0 0 1\nnumsurf 4\n'
     faces = ["0 2 1", "0 1 3", "0 3 2", "1 2 3"]
     surfaces = "".join("SURF 0x10\nmat 0\nrefs 3\n" + "".join(f"{v} 0 0\n" for v in f.split()) for f in faces)
     for name, text in (("good", head + surfaces + "kids 0\n"), ("bad", head)):

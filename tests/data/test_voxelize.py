@@ -97,7 +97,7 @@ def test_carving_agrees_with_exact_occupancy(name):
     inside = np.zeros((n, n, n), bool)
     for solid in solids:  # sampled in its own bounding box only
         first, last = (((corner - origin) / side * n).astype(int) for corner in bounds(solid))
-        box = tuple(slice(max(a - 1, 0), b + 1) for a, b in zip(first, last))
+        box = tuple(slice(max(a - 1, 0), b + 1) for a, b in zip(first, last, strict=False))
         axes = [origin[k] + centres[box[k]] for k in range(3)]
         inside[box] |= solid.contains(np.stack(np.meshgrid(*axes, indexing="ij"), -1))
     truth = inside.reshape(32, 8, 32, 8, 32, 8).any((1, 3, 5))

@@ -16,7 +16,14 @@ def paper():
 
 
 def test_encoder_by_hand(paper):
-    sizes = [(3, 96, 7, 128), (96, 128, 3, 64), (128, 256, 3, 32), (256, 256, 3, 16), (256, 256, 3, 8), (256, 256, 3, 4)]
+    sizes = [
+        (3, 96, 7, 128),
+        (96, 128, 3, 64),
+        (128, 256, 3, 32),
+        (256, 256, 3, 16),
+        (256, 256, 3, 8),
+        (256, 256, 3, 4),
+    ]
     assert share(paper, "encoder") == (
         sum(a * b * k * k + b for a, b, k, _ in sizes),
         sum(a * b * k * k * side * side for a, b, k, side in sizes),

@@ -114,14 +114,18 @@ def test_painters_order_agrees_with_ray_casting(azimuth, elevation):
 def test_not_mirrored_and_y_up():
     grid = np.zeros((8, 8, 8), bool)
     grid[0, 7, 0] = True  # -x, top, front
-    polygons, _ = voxels.project_faces(grid, azimuth=270, elevation=0)  # from the front: the object's -x is at our right
+    polygons, _ = voxels.project_faces(
+        grid, azimuth=270, elevation=0
+    )  # from the front: the object's -x is at our right
     assert polygons[..., 0].mean() > 0.2 and polygons[..., 1].mean() > 0.2
 
 
 def test_gallery_is_fast_enough_for_a_page_and_shows_gaps():
     grid = random_grid((32, 32, 32), 0.02)
     photo = np.zeros((64, 64, 3), np.uint8)
-    figure = voxels.gallery({"photo": [photo, photo], "model": [grid, None]}, rows=["a", "b"], notes={"model": ["0.5", ""]})
+    figure = voxels.gallery(
+        {"photo": [photo, photo], "model": [grid, None]}, rows=["a", "b"], notes={"model": ["0.5", ""]}
+    )
     assert len(figure.axes) == 4
     assert len(figure.axes[1].collections) == 1 and not figure.axes[3].collections
     plt.close(figure)

@@ -17,7 +17,9 @@ def test_channels_of_the_paper(rate, channels):
     assert implicit_channels(128, rate) == channels
 
 
-@pytest.mark.parametrize("size, rate, bits, channels", [(128, 12, 32, 256), (128, 6, 32, 512), (64, 384, 1, 64), (32, 48, 1, 128)])
+@pytest.mark.parametrize(
+    "size, rate, bits, channels", [(128, 12, 32, 256), (128, 6, 32, 512), (64, 384, 1, 64), (32, 48, 1, 128)]
+)
 def test_channels_by_hand(size, rate, bits, channels):
     assert implicit_channels(size, rate, bits) == channels
     assert true_rate(size, 4 * channels, bits) == rate

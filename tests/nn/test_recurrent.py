@@ -50,10 +50,12 @@ def numpy_conv(x, weight, stride, padding):
     dims = weight.ndim - 2
     x = np.pad(x, [(0, 0), (0, 0)] + [(padding, padding)] * dims)
     kernel = weight.shape[2:]
-    out = [(n - k) // stride + 1 for n, k in zip(x.shape[2:], kernel)]
+    out = [(n - k) // stride + 1 for n, k in zip(x.shape[2:], kernel, strict=False)]
     result = np.zeros((x.shape[0], weight.shape[0], *out))
     for at in np.ndindex(*out):
-        window = x[(slice(None), slice(None), *(slice(stride * a, stride * a + k) for a, k in zip(at, kernel)))]
+        window = x[
+            (slice(None), slice(None), *(slice(stride * a, stride * a + k) for a, k in zip(at, kernel, strict=False)))
+        ]
         result[(slice(None), slice(None), *at)] = np.tensordot(window, weight, axes=(range(1, dims + 2),) * 2)
     return result
 

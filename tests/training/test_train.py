@@ -77,7 +77,9 @@ torch.save(out.model.state_dict(), sys.argv[3])
 
 def test_killed_with_sigkill_ends_with_the_same_weights(boxes, tmp_path):
     def start(folder):
-        return subprocess.Popen([sys.executable, "-c", KILLED, boxes.path, tmp_path / folder, tmp_path / f"{folder}.pt"])
+        return subprocess.Popen(
+            [sys.executable, "-c", KILLED, boxes.path, tmp_path / folder, tmp_path / f"{folder}.pt"]
+        )
 
     assert start("whole").wait() == 0
     killed = 0

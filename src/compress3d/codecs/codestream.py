@@ -1,9 +1,9 @@
 """A JPEG 2000 codestream as bytes: its size, its markers, its payload (ITU-T T.800, Annex A).
 
-    SOC SIZ COD QCD COM   main header: 129 bytes at 4 resolutions, 39 of them OpenJPEG's comment
-    SOT SOD               header of the one tile part, 14 bytes; SOT holds Psot, the tile part's length
-    payload               packets: one per colour component and resolution, coarsest first
-    EOC                   2 bytes
+SOC SIZ COD QCD COM   main header: 129 bytes at 4 resolutions, 39 of them OpenJPEG's comment
+SOT SOD               header of the one tile part, 14 bytes; SOT holds Psot, the tile part's length
+payload               packets: one per colour component and resolution, coarsest first
+EOC                   2 bytes
 """
 
 from __future__ import annotations

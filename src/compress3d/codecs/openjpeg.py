@@ -20,8 +20,7 @@ from compress3d.errors import CodecError
 
 _OLDEST = (2, 4)  # the oldest OpenJPEG that glymur writes with
 _REMEDY = (
-    "install one of: `pip install pillow` (its wheel brings it), `conda install openjpeg`, "
-    "`apt install libopenjp2-7`"
+    "install one of: `pip install pillow` (its wheel brings it), `conda install openjpeg`, `apt install libopenjp2-7`"
 )
 _PLACES = ("../pillow.libs/libopenjp2*.so*", ".dylibs/libopenjp2*.dylib", "../pillow.libs/*openjp2*.dll")
 

@@ -165,7 +165,7 @@ class Extrusion:
         flat = (flat - self.about - self.shift * t) / (1 + (self.scale - 1) * t) + self.about
         inside = np.zeros(len(flat), bool)
         x, y = flat[:, 0], flat[:, 1]
-        for a, b in zip(self.polygon, np.roll(self.polygon, -1, 0)):  # crossings of a ray to +x
+        for a, b in zip(self.polygon, np.roll(self.polygon, -1, 0), strict=False):  # crossings of a ray to +x
             if a[1] != b[1]:
                 inside ^= ((a[1] > y) != (b[1] > y)) & (x < (b[0] - a[0]) * (y - a[1]) / (b[1] - a[1]) + a[0])
         found = np.zeros(points.shape[:-1], bool)
@@ -251,9 +251,7 @@ def triangulate(polygon: np.ndarray) -> list[tuple[int, int, int]]:
         if turn(a, b, c) <= 1e-12:
             return False
         others = (polygon[m] for m in order if m not in (i, j, k))
-        return not any(
-            turn(a, b, p) >= -1e-12 and turn(b, c, p) >= -1e-12 and turn(c, a, p) >= -1e-12 for p in others
-        )
+        return not any(turn(a, b, p) >= -1e-12 and turn(b, c, p) >= -1e-12 and turn(c, a, p) >= -1e-12 for p in others)
 
     found = []
     while len(order) > 3:

@@ -33,14 +33,22 @@ def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, ax
 
 
-def _box(ax: Axes, x: float, y: float, text: str, colour: str = NETWORK, w: float = 0.9, h: float = 0.5, size: float = 10):
+def _box(
+    ax: Axes, x: float, y: float, text: str, colour: str = NETWORK, w: float = 0.9, h: float = 0.5, size: float = 10
+):
     """A rounded box centred on (x, y)."""
     from matplotlib.patches import FancyBboxPatch
 
     ax.add_patch(
         FancyBboxPatch(
-            (x - w / 2, y - h / 2), w, h, boxstyle="round,pad=0,rounding_size=0.08",
-            facecolor=colour, edgecolor=EDGE.get(colour, INK), linewidth=1.2, zorder=2,
+            (x - w / 2, y - h / 2),
+            w,
+            h,
+            boxstyle="round,pad=0,rounding_size=0.08",
+            facecolor=colour,
+            edgecolor=EDGE.get(colour, INK),
+            linewidth=1.2,
+            zorder=2,
         )  # fmt: skip
     )
     ax.text(x, y, text, ha="center", va="center", fontsize=size, color="#1d1d1d", zorder=3)
@@ -57,7 +65,10 @@ def _circle(ax: Axes, x: float, y: float, text: str, radius: float = 0.15):
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]):
     """An arrow between two points."""
     ax.annotate(
-        "", end, start, zorder=1,
+        "",
+        end,
+        start,
+        zorder=1,
         arrowprops=dict(arrowstyle="-|>", color=INK, linewidth=1.2, shrinkA=0, shrinkB=0, mutation_scale=10),
     )
 
@@ -153,7 +164,9 @@ def lstm_cell(output_gate: bool = True) -> Figure:
     return figure
 
 
-def pipeline(views: Sequence[np.ndarray], occupancy: np.ndarray, code: str = "K floats", binarizer: bool = False) -> Figure:
+def pipeline(
+    views: Sequence[np.ndarray], occupancy: np.ndarray, code: str = "K floats", binarizer: bool = False
+) -> Figure:
     """From views to voxels: 3D-LSTM-3 (Fig. 4), or the implicit model with its binarizer (Fig. 7).
 
     Args:
@@ -248,7 +261,10 @@ def draw_bits(ax: Axes, bits: np.ndarray, columns: int) -> None:
 
 
 def strip(
-    pictures: Mapping[str, np.ndarray], cmap: str = "gray", limits: tuple[float, float] | None = None, cell: float = 1.15
+    pictures: Mapping[str, np.ndarray],
+    cmap: str = "gray",
+    limits: tuple[float, float] | None = None,
+    cell: float = 1.15,
 ) -> Figure:
     """Small pictures side by side, each under its title.
 

@@ -84,8 +84,11 @@ def layers(model: nn.Module, image_size: int) -> list[Layer]:
 
 def layer_table(found: list[Layer], caption: str = "") -> Table:
     """`layers` as a table with totals in its last row."""
-    rows = [[l.name, l.kind, " × ".join(map(str, l.shape)), f"{l.parameters:,}", f"{l.macs / 1e6:,.1f}"] for l in found]
-    total = sum(l.parameters for l in found), sum(l.macs for l in found)
+    rows = [
+        [at.name, at.kind, " × ".join(map(str, at.shape)), f"{at.parameters:,}", f"{at.macs / 1e6:,.1f}"]
+        for at in found
+    ]
+    total = sum(at.parameters for at in found), sum(at.macs for at in found)
     rows.append(["together", "", "", f"{total[0]:,}", f"{total[1] / 1e6:,.1f}"])
     return Table(["layer", "kind", "output", "parameters", "million multiply-adds"], rows, caption)
 

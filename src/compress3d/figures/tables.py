@@ -69,7 +69,7 @@ class Claim:
 
     @property
     def status(self) -> str:
-        """"reproduced", "differs", "other data", "not run" or "ours only": decided by rule, not by mood."""
+        """ "reproduced", "differs", "other data", "not run" or "ours only": decided by rule, not by mood."""
         if self.ours is None:
             return "not run"
         if self.paper is None:

@@ -159,7 +159,11 @@ class Viewer:
         ]
         frame = grid_frame(self.payload["side"])
         buttons = [
-            dict(method="restyle", args=[{"visible": [n == k for k in range(len(pairs))] + [True]}], label=f"{shape.name}: {m}")
+            dict(
+                method="restyle",
+                args=[{"visible": [n == k for k in range(len(pairs))] + [True]}],
+                label=f"{shape.name}: {m}",
+            )
             for n, (shape, m) in enumerate(pairs)
         ]
         figure = go.Figure([*traces, frame])

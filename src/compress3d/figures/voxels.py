@@ -128,7 +128,9 @@ def voxel_trace(occupancy: np.ndarray, colour: str = body_colour("implicit"), of
     import plotly.graph_objects as go
 
     vertices, triangles, directions = exposed_mesh(occupancy)
-    x, y, z = (column if shift == 0 else column + float(shift) for column, shift in zip(vertices.T, offset, strict=True))
+    x, y, z = (
+        column if shift == 0 else column + float(shift) for column, shift in zip(vertices.T, offset, strict=True)
+    )
     i, j, k = triangles.T
     return go.Mesh3d(
         x=x, y=y, z=z, i=i, j=j, k=k, hoverinfo="skip", showscale=False,

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from compress3d.models.reconstruction import CODE_SIDE, LSTM_GRID, HIDDEN_CHANNELS, Decoder, Encoder, Reconstruction
+from compress3d.models.reconstruction import CODE_SIDE, HIDDEN_CHANNELS, LSTM_GRID, Decoder, Encoder, Reconstruction
 from compress3d.nn.binarizer import Binarizer
 from compress3d.nn.lstm3d import ConvLSTM3D
 from compress3d.rates import FLOAT_BITS, implicit_channels

@@ -41,7 +41,7 @@ class Encoder(nn.Module):
         widths = [3, *(scale.channels(c) for c in ENCODER_CHANNELS), channels]
         self.convs = nn.ModuleList(
             nn.Conv2d(a, b, 7 if n == 0 else 3, padding=3 if n == 0 else 1)
-            for n, (a, b) in enumerate(zip(widths, widths[1:]))
+            for n, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
         )
         poolings = int(math.log2(scale.image_size // CODE_SIDE))
         self.pooled = tuple(n < poolings - 1 or n == 5 for n in range(6))
@@ -71,7 +71,7 @@ class Decoder(nn.Module):
         first = 3 - upsamplings
         self.convs = nn.ModuleList(
             UpsampleConv3d(a, b) if first <= n < 3 else nn.Conv3d(a, b, 3, padding=1)
-            for n, (a, b) in enumerate(zip(widths, widths[1:]))
+            for n, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
         )
         self.classify = nn.Conv3d(widths[-1], 2, 3, padding=1)  # scores of empty and occupied
 

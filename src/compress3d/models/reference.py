@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def plain_reconstruction(state: dict[str, Tensor], images: Tensor, pooled: tuple[bool, ...], upsampled: tuple[bool, ...]):
+def plain_reconstruction(
+    state: dict[str, Tensor], images: Tensor, pooled: tuple[bool, ...], upsampled: tuple[bool, ...]
+):
     """Log probabilities (B, 2, G, G, G) of `Reconstruction` for images (B, V, 3, H, W), from its state dict.
 
     Args:
@@ -24,7 +26,9 @@ def plain_reconstruction(state: dict[str, Tensor], images: Tensor, pooled: tuple
     for t in range(images.shape[1]):
         x = images[:, t]
         for n in range(6):
-            x = F.conv2d(x, state[f"encoder.convs.{n}.weight"], state[f"encoder.convs.{n}.bias"], padding=(3 if n == 0 else 1))
+            x = F.conv2d(
+                x, state[f"encoder.convs.{n}.weight"], state[f"encoder.convs.{n}.bias"], padding=(3 if n == 0 else 1)
+            )
             x = F.leaky_relu(F.max_pool2d(x, 2) if pooled[n] else x, 0.01)
         x = F.leaky_relu(F.linear(x.flatten(1), state["fc.weight"], state["fc.bias"]), 0.01)
         gates = []
@@ -41,6 +45,8 @@ def plain_reconstruction(state: dict[str, Tensor], images: Tensor, pooled: tuple
     for n in range(4):
         if upsampled[n]:
             x = F.interpolate(x, scale_factor=2, mode="nearest")
-        x = F.leaky_relu(F.conv3d(x, state[f"decoder.convs.{n}.weight"], state[f"decoder.convs.{n}.bias"], padding=1), 0.01)
+        x = F.leaky_relu(
+            F.conv3d(x, state[f"decoder.convs.{n}.weight"], state[f"decoder.convs.{n}.bias"], padding=1), 0.01
+        )
     x = F.conv3d(x, state["decoder.classify.weight"], state["decoder.classify.bias"], padding=1)
     return F.log_softmax(x, dim=1)

@@ -26,7 +26,7 @@ def fold_kernel(weight: Tensor) -> Tensor:
     """
     fold = _FOLD.to(weight)
     for _ in range(3):  # fold the third dimension and move it to the end: three turns bring the order back
-        weight = (weight.movedim(2, -1) @ fold.T)
+        weight = weight.movedim(2, -1) @ fold.T
     return weight.transpose(0, 1)
 
 

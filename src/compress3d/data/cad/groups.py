@@ -87,9 +87,7 @@ def make_split(categories: dict[str, str], shapes: dict[str, np.ndarray]) -> dic
     return places
 
 
-def assign(
-    categories: dict[str, str], shapes: dict[str, np.ndarray], published: dict[str, Place]
-) -> dict[str, Place]:
+def assign(categories: dict[str, str], shapes: dict[str, np.ndarray], published: dict[str, Place]) -> dict[str, Place]:
     """Places of all models: the published one, else that of a near duplicate that has one, else a new group's.
 
     A new model that resembles a test model goes to the test side, never to training.

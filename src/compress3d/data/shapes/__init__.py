@@ -61,7 +61,7 @@ class Shape:
             last = np.clip(np.ceil((high - origin) / side * fine + 0.5).astype(int), 0, fine)
             if (last <= first).any():
                 continue
-            box = tuple(slice(a, b) for a, b in zip(first, last))
+            box = tuple(slice(a, b) for a, b in zip(first, last, strict=False))
             axes = [origin[k] + centres[box[k]] for k in range(3)]
             inside[box] |= part.contains(np.stack(np.meshgrid(*axes, indexing="ij"), -1))
         solid = inside.reshape(grid, _SAMPLES, grid, _SAMPLES, grid, _SAMPLES).any((1, 3, 5))
@@ -163,7 +163,14 @@ def build_shapes(
         if f"{item[0]}-{item[1]:05d}" not in writer.done:
             items.append(item)
     built = ordered_map(partial(_build_one, seed=seed), items, workers)
-    bar = tqdm(zip(items, built), desc="shapes", total=count, initial=count - len(items), disable=None, unit="object")
+    bar = tqdm(
+        zip(items, built, strict=False),
+        desc="shapes",
+        total=count,
+        initial=count - len(items),
+        disable=None,
+        unit="object",
+    )
     for (category, index), (rgba, occupancy, cameras) in bar:
         uid = f"{category}-{index:05d}"
         record = ObjectRecord(uid, category, "shapes", split="train", licence="CC0-1.0", creator="compress3d")
