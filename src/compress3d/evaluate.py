@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from compress3d import metrics, paths, results
-from compress3d.checkpoint import load_weights, save_weights, weights_origin
+from compress3d.checkpoint import digest, load_weights, save_weights, weights_origin
 from compress3d.data.loader import test_views, to_float
 from compress3d.data.store import Store
 from compress3d.errors import ConfigError
@@ -206,7 +206,7 @@ def evaluate(run: Run, store: Store, indices: Sequence[int] | None = None) -> di
             "minutes": training["minutes"],
             "training": training,
             "parameters": sum(p.numel() for p in model.parameters()),
-            "weights_sha256": load_weights(model, weights_path(run)),
+            "weights_sha256": digest(weights_path(run).read_bytes()),
             "evaluation_minutes": (time.monotonic() - started) / 60,
             "versions": results.versions(),
         },

@@ -89,9 +89,8 @@ def turning_object(found: Mapping[str, Mapping]) -> Viewer:
         DataError: the test set is missing, or is not the one that the results were made with.
     """
     from compress3d import metrics
-    from compress3d.codecs.jpeg2000 import simulate
     from compress3d.data.shapenet import open_test_set
-    from compress3d.evaluate import held_out, load_model, probabilities
+    from compress3d.evaluate import held_out, reconstruct
     from compress3d.runs import find
 
     test = found[f"{SCALE}/implicit-r{RATE}-s0"]["test"]
@@ -101,26 +100,23 @@ def turning_object(found: Mapping[str, Mapping]) -> Viewer:
         raise DataError(store.path, f"has no object {uid!r}, which the results speak of", "evaluate the runs again")
     record = store.objects[index]
 
-    grids, notes = {}, {}
-    images, truth = held_out(find(f"{SCALE}/uncompressed-s0"), store, np.array([index]))
-    grids["ground truth"] = truth[0]
-    pictures = images[0].permute(0, 2, 3, 1).contiguous().numpy()
-    decoded, _ = simulate(pictures, RATE, accounting="payload")
+    row = np.array([index])
+    images, truth = held_out(find(f"{SCALE}/uncompressed-s0"), store, row)
+    pictures = images[0].permute(0, 2, 3, 1).numpy()
+    grids, notes = {"ground truth": truth[0]}, {}
     seen = {
-        "uncompressed": ("uncompressed", "uncompressed-s0", images),
-        f"implicit {RATE}:1": ("implicit", f"implicit-r{RATE}-s0", images),
-        f"JPEG 2000 {RATE}:1": ("jpeg2000", "jpeg2000-s0", images.new_tensor(decoded).permute(0, 3, 1, 2)[None]),
+        "uncompressed": "uncompressed-s0",
+        f"implicit {RATE}:1": f"implicit-r{RATE}-s0",
+        f"JPEG 2000 {RATE}:1": "jpeg2000-s0",
     }
-    colours = {"ground truth": style.body_colour("truth")}
-    for title, (model, run, shown) in seen.items():
-        probability = probabilities(load_model(find(f"{SCALE}/{run}")), shown)
+    for title, run in seen.items():
+        probability = reconstruct(find(f"{SCALE}/{run}"), store, row, RATE)
         grids[title] = probability[0] > metrics.THRESHOLD
         notes[title] = f"IoU {metrics.iou(probability, truth)[0]:.2f}"
-        colours[title] = style.body_colour(model)
     credit = f"model by {record.creator}, {record.licence}" if record.creator else ""
     shape = Shape(f"{record.category}: {record.title}" if record.title else record.category, grids, list(pictures),
                   notes, credit)  # fmt: skip
-    return viewer([shape], colours, turn=True, chosen=f"implicit {RATE}:1")
+    return viewer([shape], style.body_colours(grids), turn=True, chosen=f"implicit {RATE}:1")
 
 
 def _placeholder() -> str:
