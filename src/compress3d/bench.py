@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,17 +14,7 @@ from compress3d.models.reconstruction import Reconstruction, reconstruction_loss
 from compress3d.models.reference import plain_reconstruction
 from compress3d.nn.upsampling import UpsampleConv3d
 from compress3d.scales import scale
-
-
-def alternate(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median milliseconds of each call; the calls take turns, so that a busy machine troubles all alike."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats + 1):
-        for name, call in calls.items():
-            started = time.perf_counter()
-            call()
-            times[name].append(1e3 * (time.perf_counter() - started))
-    return {name: statistics.median(values[1:]) for name, values in times.items()}  # the first round warms up
+from compress3d.timing import alternate
 
 
 def bench_reconstruction(scale_name: str = "paper", batch: int = 2, views: int = 5, repeats: int = 5) -> dict:

@@ -11,6 +11,8 @@ import io
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -54,6 +56,26 @@ def save_checkpoint(folder: Path, step: int, state: dict) -> Path:
 def checkpoints(folder: Path) -> list[Path]:
     """Checkpoint files of a run, oldest first."""
     return sorted(folder.glob("step-*.pt"))
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold the folder of a run: two processes that train the same run would overwrite each other's checkpoints.
+
+    The lock ends with the process that holds it, however it ends; loading processes do not inherit it.
+
+    Raises:
+        CheckpointError: another process holds it.
+    """
+    import fcntl  # POSIX only, as is training here
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CheckpointError(folder, "is being trained by another process", "wait for it, or stop it") from error
+        yield
 
 
 def load_checkpoint(folder: Path) -> dict | None:
@@ -103,15 +125,28 @@ def unpack_weights(packed: dict[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
+def tensors_digest(packed: dict[str, Tensor]) -> str:
+    """sha256 over names, types, shapes and bytes of tensors.
+
+    The header of a weights file holds the minutes of its training, which no two runs share; this is equal for both.
+    """
+    found = hashlib.sha256()
+    for name in sorted(packed):
+        value = packed[name]
+        found.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+        found.update(value.contiguous().numpy().tobytes())
+    return found.hexdigest()
+
+
 def save_weights(model: nn.Module, path: Path, origin: dict) -> str:
-    """Ship `model`'s weights to `path` (safetensors); returns the file's sha256.
+    """Ship `model`'s weights to `path` (safetensors); returns `tensors_digest` of them.
 
     Args:
         origin: how the weights came to be (device, minutes, data hashes, losses, ...), kept in the file's header.
     """
-    data = save(pack_weights(model), metadata={"origin": json.dumps(origin, sort_keys=True)})
-    write_atomically(path, data)
-    return digest(data)
+    packed = {name: value.cpu() for name, value in pack_weights(model).items()}
+    write_atomically(path, save(packed, metadata={"origin": json.dumps(origin, sort_keys=True)}))
+    return tensors_digest(packed)
 
 
 def weights_origin(path: Path) -> dict:
@@ -121,7 +156,7 @@ def weights_origin(path: Path) -> dict:
 
 
 def load_weights(model: nn.Module, path: Path) -> str:
-    """Fill `model` from shipped weights; returns the file's sha256.
+    """Fill `model` from shipped weights; returns `tensors_digest` of them.
 
     Raises:
         CheckpointError: the file is missing, damaged, holds values that are not finite, or fits another network.
@@ -131,7 +166,8 @@ def load_weights(model: nn.Module, path: Path) -> str:
         raise CheckpointError(path, "does not exist", "train the run first with `compress3d train`")
     data = path.read_bytes()
     try:
-        state = unpack_weights(load(data))
+        packed = load(data)
+        state = unpack_weights(packed)
     except Exception as error:  # safetensors raises its own family for every kind of damage
         raise CheckpointError(path, f"is no whole safetensors file ({error})", remedy) from error
     bad = [name for name, value in state.items() if not value.isfinite().all()]
@@ -145,4 +181,4 @@ def load_weights(model: nn.Module, path: Path) -> str:
             path, f"fits another network: {name} is {found.get(name)}, expected {own.get(name)}", remedy
         )
     model.load_state_dict(state)
-    return digest(data)
+    return tensors_digest(packed)

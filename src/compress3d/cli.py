@@ -1,7 +1,8 @@
-"""The command line: `compress3d data | train | evaluate | bench`. Every command calls one function of the package."""
+"""The command line: `compress3d data | train | evaluate | sweep | timing | bench`. Every command calls one function of the package."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -116,6 +117,8 @@ def train(
         torch.set_num_threads(threads)
     found = find(run)
     trained = train_run(found, max_minutes=max_minutes, device=device, workers=workers)
+    if not trained.leads:
+        return  # under torchrun the first process ships for all
     if trained.step < found.steps:
         print(f"{run}: at step {trained.step} of {found.steps}; run the same command again to go on")
     else:
@@ -134,8 +137,56 @@ def evaluate(
     from compress3d.runs import find
 
     result = evaluate_run(find(run), Store.open(_store(store)) if store else open_test_set())
+    names = {"miou": "mIoU", "compression_loss": "L_comp", "psnr": "PSNR"}
     for point in result["points"]:
-        print(f"{run} {point['true_rate']:7.1f}:1 {point['accounting']:8s} mIoU {point['miou']:.4f}")
+        values = "  ".join(f"{label} {point[key]:.4f}" for key, label in names.items() if key in point)
+        print(f"{run} {point['true_rate']:7.1f}:1 {point['accounting']:8s} {values}")
+
+
+@app.command()
+def sweep(
+    scale: Annotated[str, typer.Option(help="'smoke', 'demo' or 'paper'.")] = "demo",
+    jobs: Annotated[int, typer.Option(help="Runs at once; they share the cores.")] = 1,
+    max_minutes: Annotated[float | None, typer.Option(help="Stop in good order after so many minutes.")] = None,
+    only: Annotated[str, typer.Option(help="Shell pattern of runs, such as 'implicit*'.")] = "*",
+    threads: Annotated[int | None, typer.Option(help="Threads of each run; the cores shared evenly where left out.")] = None,
+    device: Annotated[str | None, typer.Option(help="'cpu' or 'cuda'; a GPU where there is one.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what every run still needs.")] = False,
+) -> None:
+    """Train and evaluate every run that has no results yet, in order of worth; the same call goes on after a kill."""
+    from compress3d.sweep import chosen, status
+    from compress3d.sweep import sweep as run_sweep
+
+    if dry_run:
+        for row in status(chosen(scale, only)):
+            spent = "" if row["minutes"] is None else f"{row['minutes']:6.1f} min on {row['device']}"
+            print(f"{row['id']:40s} {row['state']:9s} step {row['reached']:6d} of {row['steps']:6d} {spent}")
+        return
+    outcomes = run_sweep(scale, jobs, max_minutes, only, device, threads)
+    for outcome in outcomes:
+        print(f"{outcome.run_id:40s} {outcome.ended} {outcome.message}")
+    print(f"{sum(outcome.ended == 'done' for outcome in outcomes)} of {len(outcomes)} runs finished")
+    if any(outcome.ended == "failed" for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+@app.command()
+def timing(
+    scale: Annotated[str, typer.Option(help="Sizes of the networks; 'paper' is Table 3's.")] = "paper",
+    repeats: Annotated[int, typer.Option(help="Rounds; the median counts.")] = 5,
+    device: Annotated[str | None, typer.Option(help="'cpu' or 'cuda'; a GPU where there is one.")] = None,
+) -> None:
+    """Time every block and joint model, forward and backward (Table 3), and write results/<scale>/timing-<device>.json."""
+    from compress3d.timing import table3
+
+    found = table3(scale, repeats, device)
+    for name in ("as_printed", "same_rate"):
+        print(f"{name}: {found[name]['iterations']} iterations of N_original, {found[name]['small_iterations']} of N_small")
+        for block, row in found[name]["rows"].items():
+            print(
+                f"  {block:24s} {row['gmac']:7.2f} GMAC  forward {row['forward']:8.1f} ms ({row['saving_forward']:5.1f} % less)"
+                f"  backward {row['backward']:8.1f} ms ({row['saving_backward']:5.1f} % less)"
+            )
 
 
 @app.command()
@@ -160,12 +211,21 @@ def choices(scale: Annotated[str, typer.Option(help="Scale of the runs.")] = "de
 
 
 @app.command()
-def runs() -> None:
+def runs(
+    scale: Annotated[str | None, typer.Option(help="Only runs of this scale.")] = None,
+    only: Annotated[str, typer.Option(help="Shell pattern of runs, such as 'implicit*'.")] = "*",
+    as_json: Annotated[bool, typer.Option("--json", help="Every field, and the stores a run needs, for a program.")] = False,
+) -> None:
     """List the table of runs."""
     from compress3d.runs import TABLE
+    from compress3d.sweep import chosen
 
-    for run in TABLE.values():
-        print(f"{run.id:32s} {run.steps} steps of {run.batch_size} objects")
+    found = list(TABLE.values()) if scale is None else chosen(scale, only)
+    if as_json:
+        print(json.dumps([{**run.describe(), "stores": [part.store for part in run.parts]} for run in found]))
+        return
+    for run in found:
+        print(f"{run.id:40s} {run.steps} steps of {run.batch_size} objects")
 
 
 @app.command()

@@ -61,26 +61,29 @@ def implicit_channels(image_size: int, rate: float, bits_per_value: int = 1) -> 
     return channels
 
 
-def recurrent_iterations(image_size: int, rate: float, channels: int) -> int:
+def recurrent_iterations(image_size: int, rate: float, channels: int, bits_per_value: int = 1) -> int:
     """N of Eq. 12: iterations of a compression RNN that makes m = (H/16)(W/16) M bits each.
 
     Args:
         image_size: H = W in pixels, a multiple of 16.
         rate: wanted compression rate c.
         channels: M, code channels (32 in N_original, 16 in N_small).
+        bits_per_value: 1 behind the binarizer, 32 for the float codes of Sec. 4.3.
 
     Raises:
         ConfigError: N would be no positive whole number, or the picture's side is no multiple of 16.
 
     Example:
-        >>> recurrent_iterations(128, 48, channels=16)
-        8
+        >>> recurrent_iterations(128, 48, channels=16), recurrent_iterations(128, 6, channels=16, bits_per_value=32)
+        (8, 2)
     """
     if image_size % 16:
         raise ConfigError(f"image size {image_size}", "is no multiple of 16", "crop or resize the picture")
-    bits = (image_size // 16) ** 2 * channels
+    bits = (image_size // 16) ** 2 * channels * bits_per_value
+    if rate <= 0:
+        raise ConfigError(f"rate {rate}", "is not positive", "ask for raw bits over code bits, such as 384")
     exact = raw_bits(image_size) / (rate * bits)
-    if exact < 1 or exact != round(exact):
+    if round(exact) < 1 or abs(exact - round(exact)) > 1e-9 * exact:
         best = raw_bits(image_size) / bits
         raise ConfigError(
             f"rate {rate:g}:1 with {bits} bits an iteration",

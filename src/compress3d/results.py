@@ -46,6 +46,13 @@ def versions() -> dict[str, str]:
     return found
 
 
+def without_times(value):
+    """`value` without every entry named minutes or evaluation_minutes: what repeated runs have in common."""
+    if isinstance(value, dict):
+        return {key: without_times(v) for key, v in value.items() if not key.endswith("minutes")}
+    return [without_times(v) for v in value] if isinstance(value, list) else value
+
+
 def path_of(run_id: str) -> Path:
     """Where the results of `run_id` lie."""
     return paths.results() / f"{run_id}.json"

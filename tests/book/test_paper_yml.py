@@ -44,23 +44,72 @@ def test_every_entry_has_numbers_and_a_place():
             assert values and all(type(v) in (int, float) and math.isfinite(v) for v in values), key
 
 
-@pytest.mark.parametrize(
-    ("key", "name", "printed"),
-    [
-        ("golts2021.table1.choy_original", "value", 0.54),
-        ("golts2021.table1.choy_original", "std", 0.22),
-        ("golts2021.table1.ours_20_epochs", "value", 0.64),
-        ("golts2021.table1.ours_60_epochs", "value", 0.66),
-        ("golts2021.conditions.threshold", "value", 0.4),
-        ("golts2021.fig8.jpeg2000_384", "value", 0.1),
-        ("golts2021.table3.compression_original", "forward", 40),
-        ("golts2021.table3.direct", "backward", 27),
-        ("golts2021.appendix.original_largest_rate", "value", 192),
-        ("choy2016r2n2.lstm_3", "value", 0.539),
-    ],
-)
-def test_as_printed(key, name, printed):
-    assert paper(key)[name] == printed
+# Typed by hand from the paper, apart from book/paper.yml: every number of a section, in the order of `COLUMNS`.
+# A section there with more, fewer or other numbers than here fails.
+COLUMNS = ["value", "std", "rate", "loss", "forward", "backward", "saving_forward", "saving_backward"]
+PRINTED = {
+    "golts2021.conditions": {
+        "views": 5, "threshold": 0.4, "image_size": 128, "image_channels": 3, "grid": 32, "batch_size": 6, "epochs": 20,
+        "gpu": 1080, "gpus": 1, "models": 3, "losses": 2, "code_length": 1024, "hidden_size": 128, "lstm_grid": 4,
+        "encoder_stride": 64, "encoder_poolings": 6, "encoder_pool_stride": 2, "encoder_variants": 2, "lstm_kernel": 3,
+        "epochs_of_choy": 60, "epochs_cost_percent": 3, "bits_per_channel": 8, "codec_stride": 16, "codec_channels": 32,
+        "codec_gamma": [0, 1], "codec_code_values": [-1, 1], "codec_convolutions_first": 1, "codec_encoder_layers": 3,
+        "depth_to_space_depth": 4, "depth_to_space_side": 2, "codec_patch": 32, "iou_std": 0.2,
+    },
+    "golts2021.table1": {
+        "choy_original": (0.54, 0.22), "ours_20_epochs": (0.64, 0.20), "ours_60_epochs": (0.66, 0.20),
+    },
+    "golts2021.table1_caption": {"choy_percentiles": [15, 85], "choy_percentile_sigmas": 2},
+    "golts2021.fig8": {
+        "uncompressed": (0.64, 12), "jpeg2000_384": (0.1, 384), "sequential_384": (0.5, 384), "direct_384": (0.5, 384),
+        "sequential_beats_jpeg2000_from": 128, "largest_rate_iterations": 1, "models_above_jpeg2000": 2,
+        "implicit_largest_rate": 480, "unified_largest_rate": 384,
+    },
+    "golts2021.significance": {
+        "bins": 7, "bin_counts": [17, 82, 131, 273, 340, 384, 233], "bin_std": 0.04, "shown_bin": 5,
+        "shown_bin_count": 340, "lowest_two_bins": 0.2,
+    },
+    "golts2021.low_rates": {"float_bits": 32, "float_rates": [12, 6], "quantizer_bits": [4, 8, 16]},
+    "golts2021.decoding": {"jpeg2000_keeps_detail_at": 48},
+    "golts2021.shown_rates": {
+        "uncompressed": 1, "table2": [48, 192, 384, 480], "table4": [48, 192, 384], "table5": [48, 192, 384],
+        "table6": [48, 192, 384], "examples": 4,
+    },
+    "golts2021.appendix": {
+        "small_encoder_maps": 16, "original_encoder_maps": 512, "small_bits": 16, "original_bits": 32,
+        "small_largest_rate": 384, "original_largest_rate": 192, "small_decoder_layers": 3,
+        "original_decoder_layers": 4, "toderici_training_rate": 24, "loss_gap": 2,
+        "fig11_constant_rate": 48, "fig11_random_up_to": 384,
+    },
+    "golts2021.conditions_table3": {"views": 5, "iterations": 4},
+    "golts2021.table3": {
+        "reconstruction": (13, 13),
+        "reconstruction_encoder": (6, 6),
+        "compression_original": (40, 24),
+        "compression_small": (32, 20),
+        "sequential": (45, 33, 15, 11),
+        "direct": (39, 27, 26, 27),
+        "implicit": (13, 13, 75, 65),
+    },
+    "choy2016r2n2": {
+        "lstm_1": (0.499, 0.116), "gru_1": (0.540, 0.105), "lstm_3": (0.539, 0.106), "gru_3": (0.592, 0.091),
+        "res3d_gru_3": (0.634, 0.080),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("section", PRINTED)
+def test_as_printed(section):
+    def row(entry):
+        numbers = [entry[name] for name in COLUMNS if name in entry]
+        return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+    assert {key: row(entry) for key, entry in paper(section).items()} == PRINTED[section]
+
+
+def test_no_section_escapes_the_transcription():
+    assert {key.rpartition(".")[0] for key, _ in entries()} == PRINTED.keys()
+    assert set(COLUMNS) == NUMBERS
 
 
 def test_quoted_3d_r2n2_rounds_to_the_row_of_table_1():
@@ -71,12 +120,28 @@ def test_bins_are_minibatches_of_six_of_the_last_fifth_of_shapenet():
     counts = paper("golts2021.significance.bin_counts")["value"]
     assert len(counts) == paper("golts2021.significance.bins")["value"]
     assert sum(counts) == 8762 // paper("golts2021.conditions.batch_size")["value"]
-    assert counts[paper("golts2021.significance.shown_bin")["value"] - 1] == 340
+    shown = counts[paper("golts2021.significance.shown_bin")["value"] - 1]
+    assert shown == paper("golts2021.significance.shown_bin_count")["value"]
+
+
+def test_stopping_early_costs_what_the_text_says():
+    early, late = (paper(f"golts2021.table1.ours_{epochs}_epochs")["value"] for epochs in (20, 60))
+    assert round(100 * (1 - early / late)) == paper("golts2021.conditions.epochs_cost_percent")["value"]
+
+
+def test_strides_are_the_product_of_their_layers():
+    of = {name: entry["value"] for name, entry in paper("golts2021.conditions").items()}
+    assert of["encoder_pool_stride"] ** of["encoder_poolings"] == of["encoder_stride"]
+    assert of["depth_to_space_side"] ** 2 == of["depth_to_space_depth"]
+    layers = paper("golts2021.appendix.original_decoder_layers")["value"]
+    assert of["depth_to_space_side"] ** layers == of["codec_stride"]
+    assert of["codec_channels"] == paper("golts2021.appendix.original_bits")["value"]
 
 
 def raw_bits():
     side = paper("golts2021.conditions.image_size")["value"]
-    return side**2 * 3 * paper("golts2021.conditions.bits_per_channel")["value"]
+    channels = paper("golts2021.conditions.image_channels")["value"]
+    return side**2 * channels * paper("golts2021.conditions.bits_per_channel")["value"]
 
 
 @pytest.mark.parametrize("codec", ["small", "original"])

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 from compress3d import metrics, paths, results
-from compress3d.checkpoint import digest
+from compress3d.checkpoint import digest, tensors_digest
 from compress3d.errors import CheckpointError, ConfigError, DataError
 from compress3d.evaluate import evaluate, held_out, load_model, probabilities, ship, weights_path
 from compress3d.train import train
@@ -34,7 +35,7 @@ def test_results_file_says_what_the_shipped_weights_do(shipped, boxes, home):
     point = got["points"][0]
     np.testing.assert_allclose(point["iou"], expected, atol=1e-6)
     assert (point["rate"], point["true_rate"], point["bytes_per_view"]) == (384, 384, 8)
-    assert got["provenance"]["weights_sha256"] == digest(weights_path(shipped).read_bytes())
+    assert got["provenance"]["weights_sha256"] == tensors_digest(load_file(weights_path(shipped)))
     assert got["provenance"]["training"]["data"] == {"boxes": boxes.sha256}
     assert got["provenance"]["training"]["steps"] == shipped.steps
     manifest = json.loads((home / "results" / "manifest.json").read_text())

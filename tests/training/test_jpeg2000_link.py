@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from compress3d.evaluate import through_jpeg2000
+from compress3d.transmit import through_jpeg2000
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from compress3d.checkpoint import checkpoints
+from compress3d.distributed import Workers
 from compress3d.errors import CheckpointError, ConfigError, TrainingError
-from compress3d.train import Trainer, batches, learning_rate, train
+from compress3d.train import Trainer, batches, schedule, train
 
 
 def weights(trained):
@@ -29,12 +30,12 @@ def undisturbed(run, parts, tmp_path):
 
 def stop_after(run, parts, folder, step):
     """Train to `step` and stop as a kill would leave it: with the checkpoint of an earlier step."""
-    trainer = Trainer(run, folder, "cpu")
+    trainer = Trainer(run, folder, Workers.join("cpu"))
     trainer.resume()
     data = batches(run, parts)
     while trainer.step < step:
         batch = data[trainer.step]
-        trainer.record(trainer.advance(batch.images, batch.occupancy), 2)
+        trainer.record(trainer.advance(batch), 2)
         if trainer.step == step - 1:
             trainer.save()
 
@@ -134,13 +135,13 @@ def test_checkpoint_of_other_settings_is_refused(run, parts, tmp_path):
 def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(run, parts, tmp_path, bad):
     stop_after(run, parts, tmp_path, 3)
     before = [p.name for p in checkpoints(tmp_path)]
-    trainer = Trainer(run, tmp_path, "cpu")
+    trainer = Trainer(run, tmp_path, Workers.join("cpu"))
     trainer.resume()
     with torch.no_grad():
         trainer.model.decoder.classify.bias.fill_(bad)
     batch = batches(run, parts)[trainer.step]
     with pytest.raises(TrainingError, match="step 2"):
-        trainer.advance(batch.images, batch.occupancy)
+        trainer.advance(batch)
     assert [p.name for p in checkpoints(tmp_path)] == before
 
 
@@ -161,8 +162,7 @@ def test_loss_falls(run, parts, tmp_path):
     assert losses[-1] < 0.75 * losses[0]
 
 
-def test_learning_rate_by_hand(run):
-    run = replace(run, steps=10, warmup=2, learning_rate=1.0)
-    assert [learning_rate(run, s) for s in (0, 1, 2)] == [0.5, 1.0, 1.0]
-    assert learning_rate(run, 6) == pytest.approx(0.5)  # half of the cosine
-    assert learning_rate(run, 10) == pytest.approx(0.0)
+def test_schedule_by_hand():
+    assert [schedule(s, warmup=2, steps=10) for s in (0, 1, 2)] == [0.5, 1.0, 1.0]
+    assert schedule(6, warmup=2, steps=10) == pytest.approx(0.5)  # half of the cosine
+    assert schedule(10, warmup=2, steps=10) == pytest.approx(0.0)

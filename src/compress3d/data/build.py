@@ -36,6 +36,19 @@ def smoke_store() -> Store:
     return build("shapes", paths.cache() / "smoke", count=_SMOKE_COUNT, seed=0)
 
 
+def ensure(name: str) -> Store:
+    """The store called `name` in the cache; "shapes" and "smoke", which need no input, are made where they are missing.
+
+    Raises:
+        DataError: another store is missing; the message names the command that builds it.
+    """
+    if name == "smoke":
+        return smoke_store()
+    if name == "shapes":
+        return build("shapes", paths.cache() / "shapes")
+    return Store.open(paths.cache() / name)
+
+
 def _builder(source: str) -> Callable[..., Store]:
     """Imported on use: reading CAD models or rendering needs more than opening a store does."""
     if source == "shapes":

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from compress3d.models.losses import Losses
 from compress3d.nn.lstm3d import ConvLSTM3D, State
 from compress3d.nn.upsampling import UpsampleConv3d
 from compress3d.scales import Scale
@@ -134,6 +135,11 @@ class Reconstruction(nn.Module):
         """
         h, _ = self.remember(images)
         return self.decoder(h)
+
+    def losses(self, images: Tensor, occupancy: Tensor, iterations: int | None = None) -> Losses:
+        """L_3D, Eq. 15, of views (B, V, 3, H, W) in [0, 1]; `iterations` is for models with a compression RNN."""
+        l_3d = reconstruction_loss(self(images), occupancy)
+        return Losses(l_3d, reconstruction=l_3d)
 
     def log_probabilities(self, images: Tensor) -> Tensor:
         """Log softmax over (empty, occupied), (B, 2, G, G, G): the layout of the authors' public network."""

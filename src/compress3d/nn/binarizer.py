@@ -21,13 +21,16 @@ class _StraightThrough(torch.autograd.Function):
         return gradient, None
 
 
-def binarize(x: Tensor, stochastic: bool, generator: torch.Generator | None = None) -> Tensor:
+def binarize(
+    x: Tensor, stochastic: bool, generator: torch.Generator | None = None, share: tuple[int, int] = (0, 1)
+) -> Tensor:
     """Bits of `x`.
 
     Args:
         x: values in [-1, 1], any shape, the output of a tanh.
         stochastic: draw as in Eq. 13 (training) rather than take the sign (test; sign(0) is +1).
         generator: source of the draws, on the device of `x`; the global one where None.
+        share: (rank, size) where `x` holds the rows of one of `size` processes: draw for all of them, keep this one's.
 
     Returns:
         Tensor of -1 and +1 of the shape and dtype of `x`. Its gradient is passed to `x` unchanged.
@@ -36,19 +39,24 @@ def binarize(x: Tensor, stochastic: bool, generator: torch.Generator | None = No
         >>> binarize(torch.tensor([-0.2, 0.0, 0.7]), stochastic=False)
         tensor([-1.,  1.,  1.])
     """
-    noise = torch.rand(x.shape, generator=generator, device=x.device) if stochastic else None
+    if not stochastic:
+        return _StraightThrough.apply(x, None)
+    rank, size = share
+    noise = torch.rand(size, *x.shape, generator=generator, device=x.device)[rank]
     return _StraightThrough.apply(x, noise)
 
 
 class Binarizer(nn.Module):
     """B of Fig. 3 without learned parameters: stochastic in training mode, deterministic in evaluation mode.
 
-    `generator` may be set by a training loop so that a resumed run draws the same bits.
+    `generator` may be set by a training loop so that a resumed run draws the same bits, `share` so that several
+    processes together draw what one would.
     """
 
     def __init__(self):
         super().__init__()
         self.generator: torch.Generator | None = None
+        self.share = (0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return binarize(x, self.training, self.generator)
+        return binarize(x, self.training, self.generator, self.share)

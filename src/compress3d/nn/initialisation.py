@@ -3,9 +3,14 @@ and five of decoder little of a picture is left at the start, and the first hund
 
 from __future__ import annotations
 
+import math
+
 from torch import nn
 
+from compress3d.nn.recurrent import ConvLSTMCell
+
 SLOPE = 0.01  # of the LeakyReLU behind the layers
+HIDDEN_RMS = 0.16  # of an LSTM's first output where its gates have unit variance: about 1/2 tanh(1/2 0.63)
 
 
 def he_normal(module: nn.Module) -> None:
@@ -21,3 +26,28 @@ def he_normal(module: nn.Module) -> None:
         if isinstance(layer, (nn.Conv2d, nn.Conv3d, nn.Linear)):
             nn.init.kaiming_normal_(layer.weight, a=SLOPE)
             nn.init.zeros_(layer.bias)
+
+
+def unit_gates(module: nn.Module) -> None:
+    """Draw the weights of every ConvLSTM of `module` so that its gates start with about unit variance.
+
+    An LSTM's output is several times smaller than its input. With PyTorch's default, three in a row leave 0.001 of a picture:
+    the binarizer then draws bits that say nothing, the decoder learns to ignore them, and a network behind it, fed
+    with one grey picture for all objects, saturates before the first useful bit arrives (measured: the sequential model's
+    L_3D stays at 0.30, that of a constant, for 1,300 steps).
+
+    Args:
+        module: changed in place; a ConvLSTM that follows another one in `module` is fed by hidden states, of RMS 0.16,
+            the first of a list by a convolution, of RMS 1. The maps of the hidden states start at half that size.
+    """
+    for cells in module.modules():
+        if not isinstance(cells, nn.ModuleList):
+            continue
+        for n, cell in enumerate(cell for cell in cells if isinstance(cell, ConvLSTMCell)):
+            _normal(cell.W_x, 1 / (HIDDEN_RMS if n else 1))
+            _normal(cell.W_h, 0.5 / HIDDEN_RMS)
+
+
+def _normal(conv: nn.Conv2d, gain: float) -> None:
+    """Normal weights that turn an input of unit variance into an output of deviation `gain`."""
+    nn.init.normal_(conv.weight, std=gain / math.sqrt(conv.weight[0].numel()))

@@ -1,0 +1,98 @@
+# The sweep as a graph, for a machine or a Slurm cluster: data -> runs -> timing -> notebooks -> book.
+#
+#   pipx install snakemake==9.27.1                  # in an environment of its own: it pins other versions than the book
+#   snakemake --cores 2 --config scale=demo         # two runs at once, one thread each
+#   snakemake --executor slurm --jobs 20 --config scale=paper partition=gpu gpus=1
+#
+# A run that is killed goes on from its checkpoint; a run whose settings have changed is trained again.
+import json
+import subprocess
+
+SCALE = config.get("scale", "demo")
+TOOL = config.get("compress3d", ".venv/bin/compress3d")
+PYTHON = config.get("python", ".venv/bin/python")
+CACHE = config.get("cache", "_cache")
+RUNS = {
+    run["id"]: run
+    for run in json.loads(subprocess.check_output([TOOL, "runs", "--json", "--scale", SCALE, "--only", config.get("only", "*")]))
+}
+COMMANDS = {
+    "shapes": "data shapes",
+    "smoke": "data smoke",
+    "cad": f"data cad --source {config.get('cad', 'FOLDER')}",
+    "shapenet": f"data shapenet --split sorted --source {config.get('shapenet', 'FOLDER')}",
+}
+# Cut to measure on a GPU machine; a CPU run takes an hour at `demo`, several days at `paper`.
+HOURS = {"smoke": 1, "demo": 4, "paper": 24}
+
+
+wildcard_constraints:
+    store="[a-z0-9-]+",
+    run="[a-z0-9.-]+",
+
+
+localrules:
+    all,
+    book,
+
+
+rule all:
+    input:
+        "_build/html/index.html",
+
+
+rule runs:
+    """Every run of the scale, without the book."""
+    input:
+        [f"results/{run}.json" for run in RUNS],
+
+
+rule store:
+    """A data source in the cache; `cad` and `shapenet` need their folder: --config cad=FOLDER."""
+    output:
+        CACHE + "/{store}/store.json",
+    params:
+        command=lambda wildcards: COMMANDS[wildcards.store],
+    threads: 2
+    shell:
+        "{TOOL} {params.command}"
+
+
+rule run:
+    """Train and evaluate one run; its weights are shipped in between."""
+    input:
+        stores=lambda wildcards: [
+            ancient(f"{CACHE}/{name}/store.json") for name in RUNS[f"{SCALE}/{wildcards.run}"]["stores"]
+        ],
+    output:
+        "results/" + SCALE + "/{run}.json",
+    threads: config.get("threads", 1)
+    resources:
+        runtime=60 * HOURS[SCALE],
+        mem_mb=16000,
+        slurm_partition=config.get("partition", ""),
+        gpus=config.get("gpus", 0),
+    shell:
+        "{TOOL} sweep --scale {SCALE} --only {wildcards.run} --threads {threads}"
+
+
+rule timing:
+    """Table 3; alone on its machine, or its milliseconds mean nothing."""
+    output:
+        "results/paper/timing-" + config.get("device", "cpu") + ".json",
+    threads: workflow.cores or 1
+    params:
+        device=config.get("device", "cpu"),
+    shell:
+        "{TOOL} timing --scale paper --device {params.device}"
+
+
+rule book:
+    """Execute every notebook and build the HTML."""
+    input:
+        rules.runs.input,
+        rules.timing.output,
+    output:
+        "_build/html/index.html",
+    shell:
+        "{PYTHON} -m compress3d.book_build"
