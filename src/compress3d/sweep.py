@@ -39,7 +39,9 @@ def state(run: Run) -> str:
     if known == settings:
         return "done"
     path = weights_path(run)
-    return "evaluate" if path.is_file() and weights_origin(path).get("run") == settings else "train"
+    # The first seven files were shipped before weights said what they were trained with.
+    fits = path.is_file() and weights_origin(path).get("run", settings) == settings
+    return "evaluate" if fits else "train"
 
 
 def chosen(scale_name: str, only: str = "*") -> list[Run]:

@@ -1,4 +1,4 @@
-"""Block diagrams of the chapters, drawn by matplotlib: what the paper shows in its Fig. 1, 2, 4 and 7.
+"""Block diagrams of the chapters, drawn by matplotlib: what the paper shows in its Fig. 1, 2 and 4 to 7.
 
 A diagram's coordinates are inches from the lower left corner, so that every text has the same size in all of them.
 """
@@ -215,6 +215,76 @@ def pipeline(
         _word(ax, 5.0, height - 0.27, "receiver", size=9)
     else:
         _word(ax, 1.6, height - 0.27, "the same weights for every view", size=9)
+    return figure
+
+
+def joint(
+    views: Sequence[np.ndarray], decoded: Sequence[np.ndarray], occupancy: np.ndarray, direct: bool = False
+) -> Figure:
+    """From views over a channel to decoded views and voxels: the sequential model (Fig. 5) or the direct one (Fig. 6).
+
+    Args:
+        views: two or three photographs, uint8 (H, W, 3).
+        decoded: what the receiver makes of each, uint8 (H, W, 3).
+        occupancy: the grid shown at the end, bool (G, G, G).
+        direct: feed the codes to the 3D LSTM, where the sequential model feeds decoded views through an encoder.
+    """
+    from compress3d.figures.voxels import draw_voxels
+
+    count, row = len(views), 1.05 if direct else 0.9
+    figure, ax = _canvas(7.4, row * count + 0.6)
+    width, height = figure.get_size_inches()
+    ys = [height - 0.85 - row * n for n in range(count)]
+    channel, lstm, end = 2.58, 5.45, 6.72
+
+    def photo(x: float, y: float, side: float, picture: np.ndarray) -> None:
+        inner = figure.add_axes(((x - side / 2) / width, (y - side / 2) / height, side / width, side / height))
+        inner.imshow(picture, interpolation="nearest")
+        inner.axis("off")
+
+    for n, (view, picture, y) in enumerate(zip(views, decoded, ys, strict=True)):
+        photo(0.48, y, 0.72, view)
+        _arrow(ax, (0.86, y), (1.02, y))
+        _box(ax, 1.35, y, r"$\mathcal{E}^{comp}$", w=0.64)
+        _arrow(ax, (1.67, y), (1.83, y))
+        _box(ax, 2.02, y, r"$\mathcal{B}$", SENT, w=0.38)
+        _word(ax, channel, y + 0.13, "$N m$ bits", size=8.5, colour=EDGE[SENT])
+        if direct:
+            below, turn = y - 0.43, 2.98
+            _arrow(ax, (2.21, y), (lstm - 0.48, y))
+            _line(ax, (turn, y), (turn, below))
+            _arrow(ax, (turn, below), (turn + 0.2, below))
+            _box(ax, turn + 0.52, below, r"$\mathcal{D}^{comp}$", w=0.64, h=0.4)
+            _arrow(ax, (turn + 0.84, below), (turn + 1.0, below))
+            photo(turn + 1.28, below, 0.52, picture)
+            _word(ax, turn + 1.62, below, r"$L_{comp}$", ha="left", size=8.5)
+        else:
+            _arrow(ax, (2.21, y), (2.96, y))
+            _box(ax, 3.28, y, r"$\mathcal{D}^{comp}$", w=0.64)
+            _arrow(ax, (3.6, y), (3.74, y))
+            photo(4.02, y + 0.04, 0.52, picture)
+            _word(ax, 4.02, y - 0.32, r"$L_{comp}$", size=8.5)
+            _arrow(ax, (4.3, y), (4.42, y))
+            _box(ax, 4.66, y, r"$\mathcal{E}^{3D}$", w=0.48)
+            _arrow(ax, (4.9, y), (lstm - 0.44, y))
+        _box(ax, lstm, y, f"3D LSTM\nview {n + 1}", STATE, w=0.88, h=0.5, size=8.5)
+        if n:
+            _arrow(ax, (lstm, ys[n - 1] - 0.25), (lstm, y + 0.25))
+            _word(ax, lstm + 0.1, (y + ys[n - 1]) / 2, r"$\mathbf{h},\mathbf{c}$", ha="left", size=8.5)
+    last = ys[-1]
+    _arrow(ax, (lstm + 0.44, last), (end - 0.34, last))
+    _box(ax, end, last, r"$\mathcal{D}^{3D}$", w=0.68)
+    _arrow(ax, (end, last + 0.25), (end, last + 0.5))
+    solid = figure.add_axes(((end - 0.6) / width, (last + 0.4) / height, 1.2 / width, 1.2 / height))
+    draw_voxels(solid, occupancy)
+    _word(ax, end, last + 1.6, r"$\mathbf{p}_V > \tau$", size=9)
+    _word(ax, end + 0.16, last + 0.36, "$L_{3D}$", ha="left", size=8.5)
+    ends = [height - 0.42, *(edge for y in ys for edge in (y + 0.26, y - 0.08)), 0.1]
+    for upper, lower in zip(ends[::2], ends[1::2], strict=True):  # the channel, with gaps for the words
+        ax.plot((channel, channel), (upper, lower), color=EDGE[SENT], linewidth=1.2, linestyle=(0, (3, 2)), zorder=0)
+    _word(ax, channel, height - 0.27, "channel", size=9, colour=EDGE[SENT])
+    _word(ax, 1.35, height - 0.27, "camera", size=9)
+    _word(ax, 4.66, height - 0.27, "receiver", size=9)
     return figure
 
 
