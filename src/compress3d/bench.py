@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from compress3d import results
 from compress3d.checkpoint import write_atomically
 from compress3d.models.reconstruction import Reconstruction, reconstruction_loss
-from compress3d.models.reference import plain_reconstruction
+from compress3d.models.compression import CompressionRNN, compression_loss
+from compress3d.models.reference import plain_compression, plain_reconstruction
 from compress3d.nn.upsampling import UpsampleConv3d
 from compress3d.scales import scale
 from compress3d.timing import alternate
@@ -74,6 +75,43 @@ def bench_reconstruction(scale_name: str = "paper", batch: int = 2, views: int =
     return {"milliseconds": times, "speedup": speedup, "batch": batch, "views": views, "scale": scale_name}
 
 
+def bench_compression(scale_name: str = "paper", batch: int = 1, iterations: int = 4, repeats: int = 3) -> dict:
+    """Forward, and forward with backward, of N_original on single pictures, against the plain reference.
+
+    Returns:
+        Milliseconds by name, and `speedup` of each of ours over the plain one.
+    """
+    torch.manual_seed(0)
+    model = CompressionRNN(scale(scale_name), "original").eval()
+    size = model.scale.image_size
+    images = torch.rand(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
+    state = dict(model.named_parameters())
+
+    def reference() -> torch.Tensor:
+        return plain_compression(state, images, iterations, "original")[1]
+
+    def ours(precision: torch.dtype) -> torch.Tensor:
+        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            return model(images, iterations).decoded
+
+    def backward(decoded: Callable[[], torch.Tensor]) -> Callable[[], None]:
+        def call() -> None:
+            model.zero_grad(set_to_none=True)
+            compression_loss(images, decoded()).backward()
+
+        return call
+
+    ways = {
+        "plain": reference,
+        "float32": lambda: ours(torch.float32),
+        "bfloat16": lambda: ours(torch.bfloat16),
+    }
+    calls = {f"forward {name}": torch.no_grad()(call) for name, call in ways.items()}
+    times = alternate(calls | {f"gradient {name}": backward(call) for name, call in ways.items()}, repeats)
+    speedup = {name: times[f"{name.split()[0]} plain"] / value for name, value in times.items() if "plain" not in name}
+    return {"milliseconds": times, "speedup": speedup, "batch": batch, "iterations": iterations, "scale": scale_name}
+
+
 def bench(out: Path | None = None, quick: bool = False) -> dict:
     """Run every benchmark, print a table, and write it to `out` where given.
 
@@ -86,6 +124,7 @@ def bench(out: Path | None = None, quick: bool = False) -> dict:
 
     found = {
         "reconstruction": bench_reconstruction("smoke" if quick else "paper", repeats=1 if quick else 5),
+        "compression": bench_compression("smoke" if quick else "paper", repeats=1 if quick else 3),
         "loader": bench_loader(open_test_set(), workers=1, seconds=1 if quick else 3),
         "jpeg2000": bench_jpeg2000(),
         "threads": torch.get_num_threads(),

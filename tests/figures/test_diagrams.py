@@ -40,6 +40,23 @@ def test_pipeline_shows_every_view(views, binarizer):
     assert texts(figure).count(r"$\mathcal{B}$") == (views if binarizer else 0)
 
 
+@pytest.mark.parametrize("views", [2, 3])
+@pytest.mark.parametrize("direct", [False, True])
+def test_joint_shows_views_and_decoded_views_and_encodes_again_only_in_sequence(views, direct):
+    photos = [np.zeros((16, 16, 3), np.uint8)] * views
+    figure = diagrams.joint(photos, photos, np.ones((4, 4, 4), bool), direct=direct)
+    assert sum(len(ax.images) for ax in figure.axes) == 2 * views
+    words = texts(figure)
+    assert words.count(r"$\mathcal{E}^\mathrm{comp}$") == words.count(r"$\mathcal{D}^\mathrm{comp}$") == views
+    assert words.count(r"$\mathcal{E}^{3D}$") == (0 if direct else views)
+
+
+def test_joint_needs_one_decoded_picture_a_view():
+    photos = [np.zeros((16, 16, 3), np.uint8)] * 3
+    with pytest.raises(ValueError):
+        diagrams.joint(photos, photos[:2], np.ones((4, 4, 4), bool))
+
+
 @pytest.mark.parametrize("unit", [(0, 3, 0), (1, 1, 0), (0, 0, 3), (2, 3, 1)])
 def test_marked_unit_is_one_cube_in_its_own_colour(unit):
     _, ax = plt.subplots()

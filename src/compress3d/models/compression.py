@@ -84,8 +84,9 @@ class CompressionEncoder(nn.Module):
         for rnn, state in zip(self.rnns, states, strict=True):
             after.append(rnn(x, state))
             x = after[-1][0]
-        x = x.float() if self.code is None else torch.tanh(self.code(x).float())  # bfloat16 would round Eq. 13 to 1/256
-        return x, after
+        x = x if self.code is None else self.code(x)
+        x = x.to(torch.promote_types(x.dtype, torch.float32))  # bfloat16 would round the chances of Eq. 13 to 1/256
+        return (x if self.code is None else torch.tanh(x)), after
 
 
 class CompressionDecoder(nn.Module):
