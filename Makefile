@@ -3,11 +3,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
+SCALE  ?= demo
 # One thread a process: two processes share two cores, and torch would start as many threads as it sees cores.
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages test check notebooks headline bench clean
+.PHONY: help book pages test check notebooks headline sweep bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,8 +37,11 @@ check: $(VENV)/.installed  ## open every page of the built book in Chromium; fol
 notebooks: $(VENV)/.installed  ## execute the notebooks and keep their outputs in book/ (what git stores)
 	$(THREADS) $(BIN)/python -m compress3d.notebooks write --jobs $(JOBS)
 
-headline: $(VENV)/.installed  ## draw the README's picture again from results/
+headline: $(VENV)/.installed  ## the README's picture and table again from results/
 	$(BIN)/python -m compress3d.headline
+
+sweep: $(VENV)/.installed  ## train and evaluate every run that has no results yet (SCALE=demo); goes on after a kill
+	$(BIN)/compress3d sweep --scale $(SCALE) --jobs $(JOBS)
 
 bench: $(VENV)/.installed  ## time what is slow, each against a plain reference
 	$(BIN)/compress3d bench

@@ -1,11 +1,12 @@
 """The first page's picture and its turning object, made from results files and shipped weights.
 
-python -m compress3d.headline      write book/assets/headline.png, the README's picture
+python -m compress3d.headline      write book/assets/headline.png, the README's picture, and the README's table of results
 """
 
 from __future__ import annotations
 
 import html
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +44,8 @@ def write(assets: Path) -> bool:
             (assets / name).write_text(_placeholder(), encoding="utf-8")
         (assets / "headline-object.html").write_text(f'<p class="figure-words">{html.escape(WAITING)}</p>\n')
         return False
-    needed = [f"{SCALE}/{name}" for name in ("uncompressed-s0", "jpeg2000-s0", f"implicit-r{RATE}-s0")]
+    names = ("uncompressed-s0", "jpeg2000-s0", f"implicit-r{RATE}-s0", "sequential-s0", "direct-s0")
+    needed = [f"{SCALE}/{name}" for name in names]
     for run_id in needed:
         if run_id not in found:
             raise DataError(
@@ -63,6 +65,47 @@ def write_picture(path: Path) -> None:
     """
     figure = plots.rate_curve(results.load_shown(SCALE).values())
     figure.savefig(path, dpi=150, facecolor="white", metadata={"Software": None})
+
+
+def results_table() -> str:
+    """The README's table of results, as Markdown: every model at 384:1 and what it is measured against.
+
+    Raises:
+        DataError: a run is missing.
+    """
+    rows = [
+        ("uncompressed (float code)", "uncompressed-s0", None, None),
+        ("implicit", f"implicit-r{RATE}-s0", None, None),
+        ("direct", "direct-s0", RATE, None),
+        ("sequential", "sequential-s0", RATE, None),
+        ("JPEG 2000, payload bytes only", "jpeg2000-s0", RATE, "payload"),
+        ("JPEG 2000, whole files (none fits: nothing arrives)", "jpeg2000-s0", RATE, "file"),
+        ("mean shape of the object's class (floor)", "mean-shape", None, None),
+    ]
+
+    def rate_text(p: dict) -> str:
+        return f"{p['rate']:g}:1" if p["rate"] else "–"
+
+    lines = ["| on held-out real objects, `demo` scale | rate | mIoU |", "| --- | --- | --- |"]
+    for title, name, rate, accounting in rows:
+        points = results.load(f"{SCALE}/{name}")["points"]
+        p = next(p for p in points if rate in (None, p["rate"]) and accounting in (None, p["accounting"]))
+        lines.append(f"| {title} | {rate_text(p)} | {p['miou']:.3f} |")
+    return "\n".join(lines)
+
+
+def write_readme(path: Path) -> None:
+    """Put `results_table` between the README's marks, so that no number there is typed.
+
+    Raises:
+        DataError: the marks are missing.
+    """
+    text = path.read_text(encoding="utf-8")
+    start, end = "<!-- results: make headline -->", "<!-- end of results -->"
+    if start not in text or end not in text:
+        raise DataError(path, "lacks the marks around its table of results", f"put {start} and {end} around it")
+    table = f"{start}\n{results_table()}\n{end}"
+    path.write_text(re.sub(f"{start}.*?{end}", lambda _: table, text, flags=re.DOTALL), encoding="utf-8")
 
 
 def _save(figure, path: Path) -> None:
@@ -105,12 +148,14 @@ def turning_object(found: Mapping[str, Mapping]) -> Viewer:
     pictures = images[0].permute(0, 2, 3, 1).numpy()
     grids, notes = {"ground truth": truth[0]}, {}
     seen = {
-        "uncompressed": "uncompressed-s0",
-        f"implicit {RATE}:1": f"implicit-r{RATE}-s0",
-        f"JPEG 2000 {RATE}:1": "jpeg2000-s0",
+        "uncompressed": ("uncompressed-s0", None),
+        f"implicit {RATE}:1": (f"implicit-r{RATE}-s0", None),
+        f"direct {RATE}:1": ("direct-s0", RATE),
+        f"sequential {RATE}:1": ("sequential-s0", RATE),
+        f"JPEG 2000 {RATE}:1": ("jpeg2000-s0", RATE),
     }
-    for title, run in seen.items():
-        probability = reconstruct(find(f"{SCALE}/{run}"), store, row, RATE)
+    for title, (run, rate) in seen.items():
+        probability = reconstruct(find(f"{SCALE}/{run}"), store, row, rate)
         grids[title] = probability[0] > metrics.THRESHOLD
         notes[title] = f"IoU {metrics.iou(probability, truth)[0]:.2f}"
     credit = f"model by {record.creator}, {record.licence}" if record.creator else ""
@@ -133,6 +178,7 @@ def main() -> None:
     try:
         path = paths.book() / "assets/headline.png"
         write_picture(path)
+        write_readme(paths.root() / "README.md")
         print(path)
     except Compress3DError as error:
         print(f"compress3d: {error}", file=sys.stderr)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from compress3d import evaluate, headline
+from compress3d.errors import DataError
 from compress3d.runs import JPEG2000_RATES, find
 
 
@@ -25,6 +26,8 @@ def found():
         "demo/uncompressed-s0": [point("floats", 12, 0.3, values)],
         "demo/jpeg2000-s0": [point("payload", rate, 0.2, values) for rate in JPEG2000_RATES],
         "demo/implicit-r384-s0": [point("bits", 384, 0.3, values)],
+        "demo/sequential-s0": [point("bits", rate, 0.3, values) for rate in (384, 48)],
+        "demo/direct-s0": [point("bits", rate, 0.3, values) for rate in (384, 48)],
     }
     return {
         run_id: {"run": find(run_id).describe(), "points": points, "test": {"objects": uids, "categories": categories}}
@@ -49,6 +52,8 @@ def test_files_of_the_first_page(found, tmp_path, monkeypatch):
         "ground truth",
         "uncompressed",
         "implicit 384:1",
+        "direct 384:1",
+        "sequential 384:1",
         "JPEG 2000 384:1",
     ]
     assert payload["methods"][payload["chosen"]]["name"] == "implicit 384:1"
@@ -56,3 +61,16 @@ def test_files_of_the_first_page(found, tmp_path, monkeypatch):
     assert len(shape["views"]) == 5 and shape["notes"][1].startswith("IoU") and payload["turn"] is True
     assert np.prod(payload["side"]) == 32**3
     assert len(text) < 100_000
+
+
+def test_readme_shows_what_the_results_files_say():
+    text = (headline.paths.root() / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- results: make headline -->\n(.*?)\n<!-- end of results -->", text, re.DOTALL)[1]
+    assert shown == headline.results_table()
+    assert len(shown.splitlines()) == 9
+
+
+def test_readme_without_marks_is_told(tmp_path):
+    (tmp_path / "README.md").write_text("# no marks\n")
+    with pytest.raises(DataError, match="marks"):
+        headline.write_readme(tmp_path / "README.md")
