@@ -1,4 +1,4 @@
-/* The voxel viewer (figures/viewer.py): run lengths -> grid -> exposed faces -> plotly mesh, and two selectors. */
+/* The voxel viewer (figures/viewer.py): run lengths -> grid -> exposed faces -> plotly mesh; selectors, pictures. */
 (function () {
   "use strict";
   var book = window.compress3dBook;
@@ -58,16 +58,44 @@
     return node;
   }
 
-  function select(parent, label, names, chosen, change) {
+  /* A native list: keyboards and screen readers know it. Returns what fills it; change(n) is told the choice. */
+  function select(parent, label, change) {
     var box = element("label", "viewer-select", parent), list = element("select", "", box);
-    box.insertBefore(document.createTextNode(label), list);
-    names.forEach(function (name, n) {
-      var option = element("option", "", list);
-      option.value = n; option.textContent = name;
-    });
-    list.value = chosen;
+    box.insertBefore(element("span", "", box), list).textContent = label;
+    list.name = label;
     list.addEventListener("change", function () { change(Number(list.value)); });
-    return list;
+    return function (choices, chosen) {
+      list.replaceChildren();
+      choices.forEach(function (name, n) {
+        var option = element("option", "", list);
+        option.value = n; option.textContent = name;
+      });
+      list.value = chosen;
+      box.hidden = choices.length < 2;
+    };
+  }
+
+  /* Two lists for methods that are (model, rate). A new model keeps the rate that is seen, or takes its nearest one. */
+  function modelAndRate(parent, methods, chosen, change) {
+    var models = new Map(), wanted = methods[chosen].rate;
+    methods.forEach(function (method, n) {
+      if (!models.has(method.model)) models.set(method.model, []);
+      models.get(method.model).push(n);
+    });
+    var names = Array.from(models.keys()), mine = models.get(methods[chosen].model);
+    function octaves(n) { return Math.abs(Math.log2(parseFloat(methods[n].rate) / parseFloat(wanted))); }
+    function show(n) {
+      mine = models.get(methods[n].model);
+      rates(mine.map(function (k) { return methods[k].rate; }), mine.indexOf(n));
+      if (mine.length > 1) wanted = methods[n].rate; /* a hidden rate, as of the truth, is nobody's wish */
+    }
+    var listed = select(parent, "model", function (k) {
+      var nearest = models.get(names[k]).reduce(function (a, b) { return octaves(b) < octaves(a) ? b : a; });
+      show(nearest); change(nearest);
+    });
+    var rates = select(parent, "rate", function (k) { wanted = methods[mine[k]].rate; change(mine[k]); });
+    listed(names, names.indexOf(methods[chosen].model));
+    show(chosen);
   }
 
   /* Methods are a row of buttons: one click, or the arrow keys, compares neighbouring rates. */
@@ -97,12 +125,12 @@
     all.forEach(function (b, k) { b.setAttribute("aria-checked", k === chosen); b.tabIndex = k === chosen ? 0 : -1; });
   }
 
-  /* One slow turn about the vertical axis, or less when the reader takes over. */
-  function turn(Plotly, scene, eye) {
+  /* One slow turn about the vertical axis, or less when the reader takes over: turns it, or compares at this angle. */
+  function turn(Plotly, box, scene, eye) {
     if (window.matchMedia("(prefers-reduced-motion: reduce)").matches) return;
     var radius = Math.hypot(eye.x, eye.z), start = Math.atan2(eye.z, eye.x), began = null, last = 0, stopped = false;
     ["pointerdown", "wheel", "touchstart", "keydown"].forEach(function (kind) {
-      scene.addEventListener(kind, function () { stopped = true; }, { capture: true, passive: true });
+      box.addEventListener(kind, function () { stopped = true; }, { capture: true, passive: true });
     });
     function step(now) {
       if (stopped) return;
@@ -112,7 +140,8 @@
       if (now - last > 40) {
         last = now;
         var angle = start + 2 * Math.PI * turned;
-        Plotly.relayout(scene, { "scene.camera.eye": { x: radius * Math.cos(angle), y: eye.y, z: radius * Math.sin(angle) } });
+        var x = radius * Math.cos(angle), z = radius * Math.sin(angle);
+        Plotly.relayout(scene, { "scene.camera.eye": { x: x, y: eye.y, z: z } });
       }
       requestAnimationFrame(step);
     }
@@ -120,7 +149,8 @@
   }
 
   function open(box) {
-    var data = book.payload(box), state = { object: 0, method: data.chosen }, size = data.side[0] * data.side[1] * data.side[2];
+    var data = book.payload(box), state = { object: 0, method: data.chosen };
+    var size = data.side[0] * data.side[1] * data.side[2];
     book.plotly().then(function (Plotly) {
       book.clear(box);
       var controls = element("div", "viewer-controls", box), body = element("div", "viewer-body", box);
@@ -135,22 +165,38 @@
           colorscale: data.methods[state.method].scale, lighting: data.lighting
         });
       }
-      /* The grid's own box stays in the scene, unseen, so that the size of an object does not change with the method. */
+      /* The grid's own box stays in the scene, unseen: the size of an object does not change with the method. */
       function frame() {
-        return { type: "scatter3d", mode: "markers", marker: { size: 0.1, opacity: 0 }, hoverinfo: "skip", showlegend: false,
-                 x: [0, data.side[0]], y: [0, data.side[1]], z: [0, data.side[2]] };
+        return { type: "scatter3d", mode: "markers", marker: { size: 0.1, opacity: 0 }, hoverinfo: "skip",
+                 showlegend: false, x: [0, data.side[0]], y: [0, data.side[1]], z: [0, data.side[2]] };
       }
       function words() {
         var object = data.objects[state.object];
         note.textContent = [object.name, data.methods[state.method].name, object.notes[state.method], object.credit]
           .filter(Boolean).join(" · ");
       }
-      function pictures() {
-        aside.replaceChildren();
-        data.objects[state.object].views.forEach(function (url, n) {
-          var image = element("img", "", aside);
-          image.src = url; image.alt = "view " + (n + 1); image.className = "viewer-view";
+      function images(parent, urls, alt) {
+        urls.forEach(function (url, n) {
+          var image = element("img", "viewer-view", parent);
+          image.decoding = "sync"; /* no blank between two models' pictures */
+          image.src = url; image.alt = alt + " " + (n + 1);
         });
+      }
+      function row(title, words, urls, count) {
+        var line = element("div", "viewer-row", aside), caption = element("div", "viewer-caption", line);
+        line.style.setProperty("--count", Math.min(count, 4)); /* a fifth view wraps: they stay large enough to see */
+        element("b", "", caption).textContent = title + "s";
+        if (!urls.length) element("div", "viewer-none", line).textContent = words;
+        else if (words) caption.append(" · " + words);
+        images(line, urls, title);
+      }
+      function pictures() {
+        var object = data.objects[state.object];
+        aside.replaceChildren();
+        if (!object.decoded) return images(aside, object.views, "view");
+        aside.className = "viewer-rows";
+        row("original view", "", object.views, object.views.length);
+        row("decoded view", object.pictureNotes[state.method], object.decoded[state.method], object.views.length);
       }
       function redraw() {
         words();
@@ -159,19 +205,23 @@
                        scene: Object.assign({}, data.scene, camera ? { camera: camera } : {}) };
         var drawn = trace();
         box.dataset.triangles = drawn.i.length;
-        return Plotly.react(scene, [drawn, frame()], layout, { displayModeBar: false, responsive: true, scrollZoom: false });
+        var options = { displayModeBar: false, responsive: true, scrollZoom: false };
+        return Plotly.react(scene, [drawn, frame()], layout, options);
       }
+      function show(change) { Object.assign(state, change); pictures(); redraw(); }
       if (data.controls) {
-        if (data.objects.length > 1) select(controls, "object ", data.objects.map(function (o) { return o.name; }), 0,
-          function (n) { state.object = n; pictures(); redraw(); });
-        if (data.methods.length > 1) buttons(controls, data.methods, state.method, function (n) { state.method = n; redraw(); });
+        var objects = select(controls, "object", function (n) { show({ object: n }); });
+        var choose = function (n) { show({ method: n }); };
+        objects(data.objects.map(function (o) { return o.name; }), 0);
+        if ("model" in data.methods[0]) modelAndRate(controls, data.methods, state.method, choose);
+        else if (data.methods.length > 1) buttons(controls, data.methods, state.method, choose);
         pictures();
       }
       if (!aside.children.length) aside.remove();
-      if (!controls.children.length) controls.remove();
+      if (!controls.querySelector("label:not([hidden]), button")) controls.remove();
       redraw().then(function () {
         box.dataset.drawn = "1";
-        if (data.turn) turn(Plotly, scene, Object.assign({}, data.scene.camera.eye));
+        if (data.turn) turn(Plotly, box, scene, Object.assign({}, data.scene.camera.eye));
       });
     });
   }

@@ -1,12 +1,16 @@
 """Built pages in a real browser: figures draw, light and dark, and nobody outside is asked for anything."""
 
+import html
 import json
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from compress3d.figures import voxels
+from compress3d import paths
+from compress3d.figures import viewer, voxels
 
 pytestmark = pytest.mark.browser
 
@@ -42,6 +46,120 @@ def test_mathematics_is_set(page):
 def test_the_viewer_has_its_controls(page):
     assert page.dom.count('role="radio"') == 2
     assert "<option" in page.dom and page.dom.count('class="viewer-view"') == 3
+
+
+SIDE = 8
+CUBES = {  # method -> side of the cube that it rebuilds: every one has other triangles
+    ("ground truth", ""): 2,
+    ("sequential", "48:1"): 3,
+    ("sequential", "384:1"): 4,
+    ("implicit", "48:1"): 5,
+    ("implicit", "192:1"): 6,
+    ("implicit", "480:1"): 7,
+}
+# Turns the object, then takes each step of [selector, text] and notes what is seen.
+ACT = """
+(function act() {
+  var box = document.querySelector(".voxel-viewer"), scene = box.querySelector(".viewer-scene"), log = [];
+  if (!box.dataset.drawn) { setTimeout(act, 50); return; }
+  function list(name) { return box.querySelector("select[name=" + name + "]"); }
+  function texts(name) { return Array.from(list(name).options, function (o) { return o.text; }); }
+  function seen() {
+    return { triangles: Number(box.dataset.triangles), drawn: scene.data[0].i.length,
+             eye: scene._fullLayout.scene._scene.getCamera().eye.x,
+             rates: texts("rate"), rate: texts("rate")[list("rate").value], rate_hidden: !list("rate").offsetParent,
+             pictures: Array.from(box.querySelectorAll(".viewer-view"), function (i) { return i.src; }),
+             words: box.querySelector(".viewer-views, .viewer-rows").innerText };
+  }
+  function step(n) {
+    log.push(seen());
+    if (n === STEPS.length) { document.body.dataset.log = JSON.stringify(log); return; }
+    list(STEPS[n][0]).value = texts(STEPS[n][0]).indexOf(STEPS[n][1]);
+    list(STEPS[n][0]).dispatchEvent(new Event("change"));
+    setTimeout(step, 300, n + 1);
+  }
+  Plotly.relayout(scene, { "scene.camera.eye": { x: 1.25, y: 0.5, z: -0.75 } }).then(function () { step(0); });
+})();
+"""
+STEPS = [
+    ("model", "implicit"),
+    ("model", "ground truth"),
+    ("model", "sequential"),
+    ("rate", "48:1"),
+    ("model", "implicit"),
+    ("object", "second"),
+]
+
+
+def cube(side):
+    grid = np.zeros((SIDE,) * 3, bool)
+    grid[:side, :side, :side] = True
+    return grid
+
+
+def grey(level):
+    return np.full((4, 4, 3), level, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def flipped(browser, tmp_path_factory):
+    """What is seen before and after each of `STEPS`, on a page with nothing but a viewer; and the page."""
+    import plotly
+
+    site = tmp_path_factory.mktemp("flip")
+    for name in ("plotly-book.js", "voxel-viewer.js", "compress3d.css"):
+        shutil.copy(paths.book() / "assets" / name, site)
+    shutil.copy(Path(plotly.__file__).parent / "package_data/plotly.min.js", site)
+    shapes = [
+        viewer.Shape(
+            name,
+            {method: cube(side + more) for method, side in CUBES.items()},
+            [grey(10 + more)],
+            decoded={("sequential", rate): [grey(level + more)] for rate, level in (("48:1", 50), ("384:1", 90))},
+            picture_notes={("sequential", "48:1"): "L1 0.021"},
+        )
+        for name, more in (("first", 0), ("second", 1))
+    ]
+    body = viewer.viewer(shapes, chosen=("sequential", "384:1")).html()
+    (site / "index.html").write_text(
+        '<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="compress3d.css">'
+        f'<script src="plotly-book.js"></script><script src="voxel-viewer.js"></script>{body}'
+        f"<script>var STEPS = {json.dumps(STEPS)};{ACT}</script>"
+    )
+    with browser.Server(site) as server:
+        found = browser.visit(f"{server.address}/index.html", tmp_path_factory.mktemp("profile"))
+    return json.loads(html.unescape(re.search(r'data-log="([^"]*)"', found.dom)[1])), found
+
+
+def test_flipping_model_and_rate_changes_the_mesh(flipped):
+    sides = [4, 7, 2, 4, 3, 5, 6]  # 384 -> implicit's 480 is nearest; the truth has no rate; 480 -> 384; 48 is kept
+    expected = [len(voxels.exposed_mesh(cube(side))[1]) for side in sides]
+    log, _ = flipped
+    assert [seen["triangles"] for seen in log] == expected
+    assert [seen["drawn"] for seen in log] == expected
+
+
+def test_the_rates_are_those_of_the_model(flipped):
+    log, _ = flipped
+    two, three = ["48:1", "384:1"], ["48:1", "192:1", "480:1"]
+    assert [seen["rates"] for seen in log] == [two, three, [""], two, two, three, three]
+    assert [seen["rate"] for seen in log] == ["384:1", "480:1", "", "384:1", "48:1", "48:1", "48:1"]
+    assert [seen["rate_hidden"] for seen in log] == [n == 2 for n in range(7)]
+
+
+def test_flipping_changes_the_pictures(flipped):
+    log, _ = flipped
+    levels = [[10, 90], [10], [10], [10, 90], [10, 50], [10], [11]]
+    assert [seen["pictures"] for seen in log] == [[viewer.image_url(grey(v)) for v in row] for row in levels]
+    for number, words in {1: viewer.NOTHING_DECODED, 2: viewer.NOTHING_SENT, 4: "L1 0.021"}.items():
+        assert words in log[number]["words"]
+    assert viewer.NOTHING_DECODED not in log[0]["words"]
+
+
+def test_the_angle_stays(flipped):
+    log, found = flipped
+    assert [round(seen["eye"], 3) for seen in log] == [1.25] * 7
+    assert found.outside == []
 
 
 def test_nothing_outside_is_asked(page):

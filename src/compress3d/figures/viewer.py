@@ -1,4 +1,4 @@
-"""The interactive voxel viewer: choose an object and a method, turn the result, see the views it was made from.
+"""The interactive voxel viewer: choose object, model and rate, turn the result, see the views it was made from.
 
 A 32^3 grid is 4 kB of bits; as run lengths it is about 1 kB, so one page carries hundreds of reconstructions and the
 page's script (book/assets/voxel-viewer.js) makes the mesh of the one that is looked at.
@@ -19,24 +19,48 @@ from compress3d.figures import display
 from compress3d.figures.style import body_colour
 from compress3d.figures.voxels import UNLIT, grid_frame, shade_scale, voxel_scene, voxel_trace
 
+Method = str | tuple[str, str]  # a name, or (model, rate): the page then has one selector for each
+
+NOTHING_DECODED = "no decoded picture: this model sends only what it needs to rebuild"
+NOTHING_SENT = "no decoded picture: nothing is sent"  # models without a rate, such as ("ground truth", "")
+
 
 @dataclass(frozen=True)
 class Shape:
     """One object of the viewer.
 
+    A method is a name such as "implicit 384:1", or a pair such as ("implicit", "384:1"); models without rates have the
+    rate "". Beside pairs, a name is a model without rates.
+
     Attributes:
         name: what readers see, such as "chair: Wooden chair".
         grids: method -> occupancy (G, G, G) bool; every object has the same methods.
-        views: the pictures the methods saw, uint8 (H, W, 3) each; may be empty.
+        views: the pictures that were taken, uint8 (H, W, 3) each; may be empty.
         notes: method -> a short text such as "IoU 0.62"; may be empty.
         credit: author and licence of the model.
+        decoded: method -> the same views as they arrive, uint8 (H, W, 3) each, as many as `views`. Methods that send no
+            picture are left out, and the viewer says so where the others show theirs.
+        picture_notes: method -> a short text beside its decoded pictures, such as "L1 0.021, 26.3 dB"; for a method
+            without pictures, the words in their place.
     """
 
     name: str
-    grids: dict[str, np.ndarray]
+    grids: dict[Method, np.ndarray]
     views: Sequence[np.ndarray] = ()
-    notes: dict[str, str] = field(default_factory=dict)
+    notes: dict[Method, str] = field(default_factory=dict)
     credit: str = ""
+    decoded: dict[Method, Sequence[np.ndarray]] = field(default_factory=dict)
+    picture_notes: dict[Method, str] = field(default_factory=dict)
+
+
+def title(method: Method) -> str:
+    """A method's name in one text.
+
+    Example:
+        >>> title(("implicit", "384:1")), title("ground truth")
+        ('implicit 384:1', 'ground truth')
+    """
+    return method if isinstance(method, str) else " ".join(method).strip()
 
 
 def run_lengths(occupancy: np.ndarray) -> bytes:
@@ -82,63 +106,111 @@ def from_run_lengths(data: bytes, shape: Sequence[int]) -> np.ndarray:
     return np.repeat(runs, lengths).reshape(tuple(shape))
 
 
-def _image_url(picture: np.ndarray) -> str:
-    from PIL import Image
+def image_url(picture: np.ndarray) -> str:
+    """A picture as a data URL without loss: WebP or PNG, whichever is smaller.
 
-    stream = io.BytesIO()
-    Image.fromarray(np.asarray(picture, np.uint8)).save(stream, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
-
-
-def payload(
-    shapes: Sequence[Shape],
-    colours: dict[str, str] | None = None,
-    turn: bool = False,
-    chosen: str | None = None,
-    controls: bool = True,
-) -> dict[str, Any]:
-    """What the page's script needs, as JSON types; see `viewer` for the arguments.
+    Args:
+        picture: uint8 (H, W, 3).
 
     Raises:
-        DataError: no object, objects with different methods, or grids of different sizes.
+        DataError: another type or shape; floats in [0, 1] would be black.
     """
+    from PIL import Image, features
+
+    pixels = np.asarray(picture)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise DataError("viewer picture", f"is {pixels.dtype} {pixels.shape}", "give uint8 (H, W, 3)")
+    ways = {"png": dict(optimize=True)}
+    if features.check("webp"):
+        ways["webp"] = dict(lossless=True)  # more effort takes 20 times as long and saves nothing at 64 x 64
+    files = {}
+    for kind, options in ways.items():
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, kind, **options)
+        files[kind] = stream.getvalue()
+    kind = min(files, key=lambda kind: len(files[kind]))
+    return f"data:image/{kind};base64," + base64.b64encode(files[kind]).decode()
+
+
+def _check(shapes: Sequence[Shape]) -> None:
     if not shapes:
         raise DataError("viewer", "got no object", "give at least one")
     methods = list(shapes[0].grids)
     side = np.shape(shapes[0].grids[methods[0]])
     for shape in shapes:
+        what = f"viewer object {shape.name!r}"
         if list(shape.grids) != methods or any(np.shape(grid) != side for grid in shape.grids.values()):
-            raise DataError(f"viewer object {shape.name!r}", "has other methods or another grid than the first object",
+            raise DataError(what, "has other methods or another grid than the first object",
                             "give every object the same methods on the same grid")  # fmt: skip
+        for method in [*shape.decoded, *shape.picture_notes]:
+            if method not in methods:
+                raise DataError(what, f"has pictures or a note of {method!r}, of which it has no grid", "add the grid")
+        for method, pictures in shape.decoded.items():
+            if len(pictures) not in (0, len(shape.views)):
+                raise DataError(what, f"has {len(shape.views)} views and {len(pictures)} decoded by {title(method)}",
+                                "give the same views of both")  # fmt: skip
+
+
+def _object(shape: Shape, pairs: bool, decoded: bool) -> dict[str, Any]:
+    """One object as JSON types. `pairs`: methods have rates; `decoded`: an object of this viewer has decoded views."""
+    out = {
+        "name": shape.name,
+        "credit": shape.credit,
+        "views": [image_url(view) for view in shape.views],
+        "grids": [base64.b64encode(run_lengths(grid)).decode() for grid in shape.grids.values()],
+        "notes": [shape.notes.get(method, "") for method in shape.grids],
+    }
+    if decoded:
+        out["decoded"] = [[image_url(picture) for picture in shape.decoded.get(m, ())] for m in shape.grids]
+        out["pictureNotes"] = [shape.picture_notes.get(m) or _default_note(shape, m, pairs) for m in shape.grids]
+    return out
+
+
+def _default_note(shape: Shape, method: Method, pairs: bool) -> str:
+    if len(shape.decoded.get(method, ())):
+        return ""
+    return NOTHING_SENT if pairs and not _pair(method)[1] else NOTHING_DECODED
+
+
+def _pair(method: Method) -> tuple[str, str]:
+    return (method, "") if isinstance(method, str) else method
+
+
+def payload(
+    shapes: Sequence[Shape],
+    colours: dict[Method, str] | None = None,
+    turn: bool = False,
+    chosen: Method | None = None,
+    controls: bool = True,
+) -> dict[str, Any]:
+    """What the page's script needs, as JSON types; see `viewer` for the arguments and the errors."""
+    _check(shapes)
+    methods = list(shapes[0].grids)
+    if chosen is not None and chosen not in methods:
+        raise DataError("viewer", f"has no method {chosen!r} to show first", f"choose one of {methods}")
+    pairs = not all(isinstance(m, str) for m in methods)
+    decoded = any(len(pictures) for shape in shapes for pictures in shape.decoded.values())
     return {
-        "side": list(side),
+        "side": list(np.shape(shapes[0].grids[methods[0]])),
         "methods": [
-            {"name": m, "colour": colour, "scale": shade_scale(colour)}
+            {"name": title(m), "colour": colour, "scale": shade_scale(colour)}
+            | (dict(zip(("model", "rate"), _pair(m), strict=True)) if pairs else {})
             for m in methods
             for colour in [(colours or {}).get(m, body_colour("implicit"))]
         ],
         "lighting": UNLIT,
-        "objects": [
-            {
-                "name": shape.name,
-                "credit": shape.credit,
-                "views": [_image_url(view) for view in shape.views],
-                "grids": [base64.b64encode(run_lengths(shape.grids[m])).decode() for m in methods],
-                "notes": [shape.notes.get(m, "") for m in methods],
-            }
-            for shape in shapes
-        ],
+        "objects": [_object(shape, pairs, decoded) for shape in shapes],
         "scene": voxel_scene(),
         "turn": turn,
         "controls": controls,
-        "chosen": methods.index(chosen) if chosen else 0,
+        "chosen": 0 if chosen is None else methods.index(chosen),
     }
 
 
 class Viewer:
     """What `viewer` returns: the book's fragment, or a plotly figure with one menu in a live Jupyter session."""
 
-    def __init__(self, shapes: Sequence[Shape], colours: dict[str, str] | None, turn: bool, chosen: str | None,
+    def __init__(self, shapes: Sequence[Shape], colours: dict[Method, str] | None, turn: bool, chosen: Method | None,
                  controls: bool):  # fmt: skip
         self.shapes, self.colours = list(shapes), colours or {}
         self.payload = payload(shapes, colours, turn, chosen, controls)
@@ -162,7 +234,7 @@ class Viewer:
             dict(
                 method="restyle",
                 args=[{"visible": [n == k for k in range(len(pairs))] + [True]}],
-                label=f"{shape.name}: {m}",
+                label=f"{shape.name}: {title(m)}",
             )
             for n, (shape, m) in enumerate(pairs)
         ]
@@ -181,9 +253,9 @@ class Viewer:
 
 def viewer(
     shapes: Sequence[Shape],
-    colours: dict[str, str] | None = None,
+    colours: dict[Method, str] | None = None,
     turn: bool = False,
-    chosen: str | None = None,
+    chosen: Method | None = None,
     controls: bool = True,
 ) -> Viewer:
     """The viewer, as the last expression of a cell. One a page is enough: it holds many objects.
@@ -193,12 +265,15 @@ def viewer(
         colours: method -> voxel colour; see `style.body_colour`.
         turn: the object turns slowly until it is touched.
         chosen: method shown first; default the first one.
-        controls: show the two selectors and the pictures; without them it is a picture that can be turned.
+        controls: show the selectors and the pictures; without them it is a picture that can be turned.
 
     Raises:
-        DataError: no object, objects with different methods, or grids of different sizes.
+        DataError: no object, objects with different methods, grids of different sizes, decoded views of an unknown
+            method or not as many as the views, pictures that are not uint8 (H, W, 3), or an unknown `chosen`.
 
     Example:
-        >>> viewer([Shape("chair", {"ground truth": truth, "implicit 384:1": grid}, views)], turn=True)
+        >>> grids = {("ground truth", ""): truth, ("sequential", "48:1"): grid}
+        >>> decoded = {("sequential", "48:1"): pictures}
+        >>> viewer([Shape("chair", grids, views, decoded=decoded)], chosen=("sequential", "48:1"))
     """
     return Viewer(shapes, colours, turn, chosen, controls)
