@@ -120,3 +120,24 @@ def test_exact_pictures_have_100_db():
     found = metrics.pictures(images, (images / 255).unsqueeze(2))
     assert (found["compression_loss"], found["l1"]) == (0, 0)
     assert found["psnr"] == pytest.approx(100)
+
+
+def test_bins_by_hand():
+    """Sevenths: 1/7 = 0.1429 opens the second bin, 0.4285 lies just below 3/7, and 1 belongs to the last."""
+    found = metrics.bins([0.0, 1 / 7, 0.14, 0.4285, 0.4286, 1.0, 0.86])
+    assert [list(rows) for rows in found] == [[0, 2], [1], [3], [4], [], [], [5, 6]]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 10])
+def test_bins_part_the_objects(count):
+    iou = np.random.default_rng(count).random(500)
+    found = metrics.bins(iou, count)
+    assert len(found) == count
+    assert sorted(np.concatenate(found)) == list(range(500))
+    for n, rows in enumerate(found):
+        assert ((iou[rows] >= n / count) & (iou[rows] < (n + 1) / count)).all()
+
+
+def test_seven_even_bins_have_the_papers_deviation():
+    iou = (np.arange(70_000) + 0.5) / 70_000
+    assert [round(iou[rows].std(), 3) for rows in metrics.bins(iou)] == [0.041] * 7

@@ -86,6 +86,29 @@ def summary(probability: np.ndarray, occupancy: np.ndarray, categories: list[str
     }
 
 
+def bins(iou: np.ndarray, count: int = 7) -> list[np.ndarray]:
+    """Rows of the objects in each of `count` bins of equal width over [0, 1] (Sec. 4.2).
+
+    The paper's seven bins have deviations of about 0.04 each, which is that of even values in a bin a seventh wide:
+    (1/7) / sqrt(12) = 0.041.
+
+    Args:
+        iou: (N,) in [0, 1], of the uncompressed network in the paper.
+        count: number of bins. Each holds its lower edge; the last one also holds 1.
+
+    Returns:
+        One int64 array for each bin, from the lowest IoU to the highest; empty where no object falls.
+
+    Example:
+        >>> bins([0.1, 0.9, 0.3, 1.0], count=2)
+        [array([0, 2]), array([1, 3])]
+    """
+    values = np.asarray(iou)
+    inner = np.arange(1, count) / count
+    of = np.digitize(values, inner)  # 0 below the first inner edge, count - 1 from the last one on
+    return [np.flatnonzero(of == n) for n in range(count)]
+
+
 def pictures(images: torch.Tensor, decoded: torch.Tensor) -> dict:
     """Everything a results file says about one set of decoded pictures.
 

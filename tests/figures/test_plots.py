@@ -73,3 +73,83 @@ def test_training_curves_and_bars_draw_every_line():
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     assert heights == [0.7, 0.5, 0.0, 0.4]  # sorted by the first method: chair, car
     plt.close(figure)
+
+
+def pictures(true_rate, loss, accounting="bits"):
+    """A point of a compression RNN alone: pictures and no voxels."""
+    return {"true_rate": true_rate, "accounting": accounting, "compression_loss": loss, "l1": loss / 2, "psnr": 20.0}
+
+
+def test_points_without_voxels_stay_out_of_fig8(found):
+    figure = plots.rate_curve([*found, result("small", [pictures(6, 0.1)])])
+    assert "N_small" not in {c.get_label() for c in figure.axes[0].containers}
+    assert figure.axes[0].get_xlim()[0] == pytest.approx(12 / 1.2)  # its 6:1 does not widen the axis
+    plt.close(figure)
+    with pytest.raises(DataError, match="no evaluated run"):
+        plots.rate_curve([result("small", [pictures(48, 0.1)])])
+
+
+def test_points_without_a_rate_stay_out_of_fig8(found):
+    assert ("mean", "none") not in plots.series([*found, result("mean", [point(None, 0.3, "none")])])
+
+
+@pytest.fixture
+def losses():
+    return {
+        "random N": result("small", [pictures(384, 0.3), pictures(48, 0.1)]),
+        "constant N": result("small", [pictures(384, 0.4), pictures(48, 0.08)], rate=48),
+        "JPEG 2000": result("jpeg2000", [pictures(380, 0.2, "payload"), pictures(60, 0.5, "file")]),
+        "implicit": result("implicit", [point(384, 0.5)]),  # no pictures: left out
+    }
+
+
+@pytest.mark.parametrize("key, values", [("compression_loss", [0.1, 0.3]), ("l1", [0.05, 0.15]), ("psnr", [20, 20])])
+def test_loss_curve_draws_the_callers_labels(losses, key, values):
+    figure = plots.loss_curve(losses, key)
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert list(lines) == ["random N", "constant N", "JPEG 2000"]
+    assert list(lines["random N"].get_xdata()) == [48, 384]
+    assert list(lines["random N"].get_ydata()) == pytest.approx(values)
+    assert lines["random N"].get_linestyle() == "-" and lines["constant N"].get_linestyle() == "--"
+    assert to_hex(lines["random N"].get_color()) == style.COLOURS["small"]
+    assert list(lines["JPEG 2000"].get_xdata()) == [380]  # payload alone
+    assert figure.axes[0].get_xscale() == "log"
+    plt.close(figure)
+
+
+def test_loss_curve_with_both_ways_of_counting(losses):
+    figure = plots.loss_curve(losses, accountings=("bits", "payload", "file"))
+    lines = {line.get_label(): line.get_linestyle() for line in figure.axes[0].lines}
+    assert lines["JPEG 2000, payload"] == "-" and lines["JPEG 2000, file"] == "--"
+    plt.close(figure)
+
+
+def test_loss_curve_says_what_is_wrong(losses):
+    with pytest.raises(DataError, match="choose one of compression_loss, l1, psnr"):
+        plots.loss_curve(losses, "miou")
+    with pytest.raises(DataError, match="no evaluated run"):
+        plots.loss_curve({"implicit": losses["implicit"]})
+    with pytest.raises(DataError, match="counted in file"):
+        plots.loss_curve({"random N": losses["random N"]}, accountings=("file",))
+
+
+def test_bin_curve_by_hand():
+    """Objects 0 and 2 of three: 0.2 and 0.6, mean 0.4, deviation 0.2, standard error 0.2 / sqrt(2)."""
+    at = {**point(384, 0.5), "iou": [0.2, 0.9, 0.6]}
+    figure = plots.bin_curve([result("implicit", [at]), result("small", [pictures(48, 0.1)])], [0, 2])
+    (container,) = figure.axes[0].containers
+    assert list(container.lines[0].get_ydata()) == pytest.approx([0.4])
+    (bars,) = container.lines[2]
+    low, high = bars.get_segments()[0][:, 1]
+    assert (high - low) / 2 == pytest.approx(0.2 / sqrt(2))
+    assert figure.axes[0].get_ylabel() == "mIoU of 2 objects"
+    plt.close(figure)
+
+
+def test_bin_curve_needs_objects_and_the_same_ones():
+    first = {**result("implicit", [point(384, 0.5)]), "test": {"objects": ["a", "b"]}}
+    second = {**result("direct", [point(384, 0.5)]), "test": {"objects": ["a", "c"]}}
+    with pytest.raises(DataError, match="name no object"):
+        plots.bin_curve([first], [])
+    with pytest.raises(DataError, match="different objects"):
+        plots.bin_curve([first, second], [0])

@@ -1,28 +1,37 @@
-"""Curves: mIoU against the compression rate (Fig. 8), and losses of training runs."""
+"""Curves against the compression rate: mIoU (Fig. 8, 9), losses of pictures (Fig. 10, 11); and training runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import sqrt
+from statistics import fmean, pstdev
 from typing import TYPE_CHECKING
 
 from compress3d.errors import DataError
 from compress3d.figures import style
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 TICKS = (6, 12, 24, 48, 96, 192, 384, 480)
+LOSSES = {
+    "compression_loss": "$L_{comp}$, mean over $N$ iterations",
+    "l1": "mean absolute error of the picture",
+    "psnr": "PSNR [dB]",
+}
 
 
-def series(results: Iterable[Mapping]) -> dict[tuple[str, str], list[Mapping]]:
+def series(results: Iterable[Mapping], key: str = "miou") -> dict[tuple[str, str], list[Mapping]]:
     """Points of several results files, sorted by true rate, under (model, accounting).
 
     Args:
         results: contents of results files (`results.load_all(scale).values()`).
+        key: points without it are left out: compression RNNs alone have pictures and no `miou`.
 
     Raises:
-        DataError: there is no results file, or they are of different scales, which must not share an axis.
+        DataError: no results file has such a point, or they are of different scales, which must not share an axis.
 
     Example:
         >>> sorted(series(load_all("demo").values()))
@@ -33,6 +42,8 @@ def series(results: Iterable[Mapping]) -> dict[tuple[str, str], list[Mapping]]:
     for result in results:
         scales.add(result["run"]["scale"])
         for point in result["points"]:
+            if key not in point or point["true_rate"] is None:  # the mean shape costs nothing and has no rate
+                continue
             found.setdefault((result["run"]["model"], point.get("accounting", "bits")), []).append(point)
     if not found:
         raise DataError("results", "hold no evaluated run", "run `compress3d evaluate RUN`")
@@ -92,13 +103,9 @@ def rate_curve(
         >>> rate_curve(results.load_all("demo").values())
         >>> plt.show()
     """
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
     curves = series(results)
-    ink = "#d8d8d8" if dark else "#333333"
-    with style.plot_style():
-        figure, ax = plt.subplots(figsize=size)
+    reached = [point["true_rate"] for points in curves.values() for point in points]
+    with _rate_axes(reached, "mIoU, 5 views", dark, size) as (figure, ax):
         for (model, accounting), points in sorted(curves.items(), key=_drawing_order):
             rates = [point["true_rate"] for point in points]
             values = [point["miou"] for point in points]
@@ -107,25 +114,123 @@ def rate_curve(
                         **_look(model, accounting, dark))  # fmt: skip
         if floor is not None:
             ax.axhline(floor, color=style.colour("mean"), linewidth=1, linestyle=":", label=style.name("mean"))
-        reached = [point["true_rate"] for points in curves.values() for point in points]
+        ax.set_ylim(bottom=0)
+    return figure
+
+
+def bin_curve(
+    results: Iterable[Mapping],
+    rows: Sequence[int],
+    dark: bool = False,
+    size: tuple[float, float] = (6.4, 3.9),
+) -> Figure:
+    """Fig. 9: mIoU over some of the held-out objects, with whiskers of one standard error.
+
+    Args:
+        results: contents of results files of one scale, all of the same objects.
+        rows: the objects, such as one of `metrics.bins`.
+        dark: colours for a dark page.
+        size: inches.
+
+    Raises:
+        DataError: there is no object, the results are of different objects, or see `series`.
+
+    Example:
+        >>> found = results.load_shown("demo")
+        >>> iou = found["demo/uncompressed-s0"]["points"][0]["iou"]
+        >>> bin_curve(found.values(), metrics.bins(iou)[4])
+    """
+    found = list(results)
+    if not len(rows):
+        raise DataError("rows", "name no object", "choose a bin that holds some")
+    voxels = [result for result in found if any("miou" in point for point in result["points"])]
+    objects = {tuple(result.get("test", {}).get("objects", ())) for result in voxels}
+    if len(objects) > 1:
+        raise DataError("results", "are of different objects", "evaluate every run on the same test set")
+    curves = series(found)
+    reached = [point["true_rate"] for points in curves.values() for point in points]
+    with _rate_axes(reached, f"mIoU of {len(rows)} objects", dark, size, corner="best") as (figure, ax):
+        for (model, accounting), points in sorted(curves.items(), key=_drawing_order):
+            values = [[point["iou"][row] for row in rows] for point in points]
+            whiskers = [pstdev(iou) / sqrt(len(iou)) for iou in values]
+            ax.errorbar([point["true_rate"] for point in points], [fmean(iou) for iou in values], yerr=whiskers,
+                        capsize=2, elinewidth=0.8, label=_label(model, accounting),
+                        **_look(model, accounting, dark))  # fmt: skip
+    return figure
+
+
+def loss_curve(
+    results: Mapping[str, Mapping],
+    key: str = "compression_loss",
+    accountings: Collection[str] = ("bits", "floats", "payload"),
+    dark: bool = False,
+    size: tuple[float, float] = (6.4, 3.6),
+) -> Figure:
+    """Fig. 10 and 11: what is lost of the pictures against the compression rate that was really reached.
+
+    Args:
+        results: label -> contents of a results file of one scale. Labels are the caller's, so that runs of one model
+            can be told apart; a run that was trained at one rate is dashed.
+        key: "compression_loss" (L_comp of Eq. 14), "l1" or "psnr" (of the last iteration's picture).
+        accountings: ways of counting that are drawn; JPEG 2000's whole files, "file", are left out unless named.
+        dark: colours for a dark page.
+        size: inches.
+
+    Raises:
+        DataError: `key` is no loss of pictures, or see `series`.
+
+    Example:
+        >>> loss_curve({"random N": load("demo/small-600-s0"), "constant N": load("demo/small-r48-600-s0")})
+    """
+    if key not in LOSSES:
+        raise DataError(f"key {key!r}", "is no loss of pictures", f"choose one of {', '.join(LOSSES)}")
+    series(results.values(), key)  # for its errors
+    curves = []
+    for label, result in results.items():
+        found = series([result], key) if any(key in point for point in result["points"]) else {}
+        drawn = {way: points for (_, way), points in found.items() if way in accountings}
+        curves += [(label if len(drawn) == 1 else f"{label}, {way}", result["run"], drawn[way]) for way in drawn]
+    if not curves:
+        raise DataError("results", f"hold no point counted in {', '.join(accountings)}", "name another accounting")
+    reached = [point["true_rate"] for _, _, points in curves for point in points]
+    with _rate_axes(reached, LOSSES[key], dark, size, corner="best") as (figure, ax):
+        for label, run, points in curves:
+            look = _look(run["model"], points[0].get("accounting", "bits"), dark)
+            if run.get("rate") is not None:
+                look |= dict(linestyle="--", markerfacecolor="none")
+            ax.plot([point["true_rate"] for point in points], [point[key] for point in points], label=label, **look)
+        if key != "psnr":
+            ax.set_ylim(0, 1.08 * max(point[key] for _, _, points in curves for point in points))
+    return figure
+
+
+@contextmanager
+def _rate_axes(
+    reached: Collection[float], ylabel: str, dark: bool, size: tuple[float, float], corner: str = "lower left"
+) -> Iterator[tuple[Figure, Axes]]:
+    """A figure whose x axis is the compression rate, for the body to draw in; finished behind it."""
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    with style.plot_style():
+        figure, ax = plt.subplots(figsize=size)
         ax.set_xscale("log")
         ax.set_xlim(min(reached) / 1.2, max(reached) * 1.2)
-        ax.set_ylim(bottom=0)
         ax.xaxis.set_major_locator(FixedLocator([tick for tick in TICKS if min(reached) <= tick * 1.01]))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.tick_params(axis="x", labelsize=8)
         ax.set_xlabel("compression rate (raw bits : bits sent)")
-        ax.set_ylabel("mIoU, 5 views")
-        legend = ax.legend(loc="lower left", fontsize=8.5, reverse=True)
-        _ink(ax, ink, legend)
+        ax.set_ylabel(ylabel)
+        yield figure, ax
+        legend = ax.legend(loc=corner, fontsize=8.5, reverse=True)
+        _ink(ax, "#d8d8d8" if dark else "#333333", legend)
         figure.tight_layout()
-    return figure
 
 
 def _drawing_order(item) -> tuple:
     """Later curves lie on top: the magenta square last, as in the paper."""
-    order = ("mean", "jpeg2000", "sequential", "direct", "implicit", "uncompressed")
+    order = ("mean", "jpeg2000", "original", "small", "sequential", "direct", "implicit", "uncompressed")
     (model, accounting), _ = item
     return (order.index(model) if model in order else -1, accounting)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
-# The paper's colours (Fig. 8); the mean-shape floor is ours.
+# The paper's colours (Fig. 8); those of the compression RNNs alone, the mean-shape floor and the truth are ours.
 COLOURS = {
     "uncompressed": "#d100d1",
     "jpeg2000": "#1f5fd0",
     "sequential": "#1a8f3c",
     "direct": "#d62728",
     "implicit": "#111111",
+    "small": "#c46a00",
+    "original": "#0e8a9c",
     "mean": "#8a8a8a",
     "truth": "#c98a2b",
 }
@@ -22,6 +24,8 @@ NAMES = {
     "sequential": "sequential",
     "direct": "direct",
     "implicit": "implicit",
+    "small": "N_small",
+    "original": "N_original",
     "mean": "mean shape",
     "truth": "ground truth",
 }
@@ -42,10 +46,10 @@ def body_colour(model: str) -> str:
     return BODY_COLOURS.get(model, "#8f99a8")
 
 
-def body_colours(titles: Iterable[str]) -> dict[str, str]:
-    """Voxel colours of titles such as "implicit 384:1", "JPEG 2000 48:1" or "ground truth"."""
+def body_colours(titles: Iterable[str | tuple[str, str]]) -> dict[str | tuple[str, str], str]:
+    """Voxel colours of titles such as "implicit 384:1", ("JPEG 2000", "48:1") or "ground truth"."""
     models = {"jpeg": "jpeg2000", "ground": "truth"}
-    first = {title: title.split()[0].lower() for title in titles}
+    first = {title: (title if isinstance(title, str) else title[0]).split()[0].lower() for title in titles}
     return {title: body_colour(models.get(word, word)) for title, word in first.items()}
 
 

@@ -186,6 +186,8 @@ def comparison(claims: Sequence[Claim], caption: str = "") -> Table:
 def rates_table(results: Mapping[str, Mapping], caption: str = "") -> Table:
     """Every point of the given results files: model, rate asked and reached, bytes, and all the averages of IoU.
 
+    Points without voxels (a compression RNN alone) are left out.
+
     Args:
         results: run id -> contents, as `results.load_all(scale)` gives them.
         caption: says scale, data and device.
@@ -193,6 +195,8 @@ def rates_table(results: Mapping[str, Mapping], caption: str = "") -> Table:
     rows = []
     for result in results.values():
         for p in result["points"]:
+            if "miou" not in p:
+                continue
             rows.append([
                 result["run"]["model"], p["accounting"], f"{p['rate']:g}", f"{p['true_rate']:.1f}",
                 f"{p['bytes_per_view']:.0f}", p["miou"], p["miou_std"], p["miou_category"], p["miou_pooled6"],
