@@ -150,9 +150,16 @@ def save_weights(model: nn.Module, path: Path, origin: dict) -> str:
 
 
 def weights_origin(path: Path) -> dict:
-    """The `origin` that was given to `save_weights`."""
-    with safe_open(path, "pt") as file:
-        return json.loads(file.metadata()["origin"])
+    """The `origin` that was given to `save_weights`.
+
+    Raises:
+        CheckpointError: the file is damaged, or was not written by `save_weights`.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return json.loads(file.metadata()["origin"])
+    except Exception as error:  # safetensors raises its own family for every kind of damage
+        raise CheckpointError(path, f"does not say where it comes from ({error})", "restore it from git") from error
 
 
 def load_weights(model: nn.Module, path: Path) -> str:

@@ -107,6 +107,7 @@ def train(
     threads: Annotated[int | None, typer.Option(help="Threads of torch on the CPU.")] = None,
 ) -> None:
     """Train a run, or go on with it; ships its weights when the last step is done."""
+    from compress3d.distributed import leave
     from compress3d.evaluate import ship
     from compress3d.runs import find
     from compress3d.train import train as train_run
@@ -117,6 +118,7 @@ def train(
         torch.set_num_threads(threads)
     found = find(run)
     trained = train_run(found, max_minutes=max_minutes, device=device, workers=workers)
+    leave()
     if not trained.leads:
         return  # under torchrun the first process ships for all
     if trained.step < found.steps:

@@ -69,15 +69,16 @@ class Workers:
             values /= self.size
         return values
 
-    def part(self) -> None:
-        """Leave the group."""
-        if self.size > 1 and dist.is_initialized():
-            dist.destroy_process_group()
-
     def wait(self) -> None:
         """Until every process is here."""
         if self.size > 1:
             dist.barrier()
+
+
+def leave() -> None:
+    """Leave the group at the end of a program; it cannot be joined again."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 class Share(Dataset):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from compress3d import checkpoint, paths, results
 from compress3d.checkpoint import weights_origin
-from compress3d.errors import ConfigError, DataError
+from compress3d.errors import CheckpointError, ConfigError, DataError
 from compress3d.evaluate import weights_path
 from compress3d.runs import TABLE, Run
 from compress3d.scales import scale
@@ -39,9 +39,12 @@ def state(run: Run) -> str:
     if known == settings:
         return "done"
     path = weights_path(run)
-    # The first seven files were shipped before weights said what they were trained with.
-    fits = path.is_file() and weights_origin(path).get("run", settings) == settings
-    return "evaluate" if fits else "train"
+    if not path.is_file():
+        return "train"
+    try:  # the first seven files were shipped before weights said what they were trained with
+        return "evaluate" if weights_origin(path).get("run", settings) == settings else "train"
+    except CheckpointError:
+        return "train"
 
 
 def chosen(scale_name: str, only: str = "*") -> list[Run]:

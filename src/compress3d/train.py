@@ -275,11 +275,8 @@ def train(
     """
     group = Workers.join(device)
     folder = paths.runs() / run.id if folder is None else folder
-    try:
-        with claimed(folder) if group.leads else nullcontext():
-            return _train(run, folder, parts, max_minutes, group, workers, log_every)
-    finally:
-        group.part()
+    with claimed(folder) if group.leads else nullcontext():
+        return _train(run, folder, parts, max_minutes, group, workers, log_every)
 
 
 def _train(run, folder, parts, max_minutes, group, workers, log_every) -> Trained:

@@ -13,10 +13,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from torch import nn
 from typer.testing import CliRunner
 
 from compress3d import paths, results
-from compress3d.checkpoint import checkpoints, claimed
+from compress3d.checkpoint import checkpoints, claimed, save_weights
 from compress3d.cli import app
 from compress3d.data.build import smoke_store
 from compress3d.errors import CheckpointError, ConfigError
@@ -170,13 +171,16 @@ def save_results(run):
 def test_state_goes_from_train_to_evaluate_to_done(here, run_id):
     run = find(run_id)
     assert state(run) == "train"
-    weights_path(run).parent.mkdir(parents=True)
-    weights_path(run).write_bytes(b"")
-    assert state(run) == "evaluate"
+    settings = results.rounded(run.describe())
+    for said, expected in (({"run": settings}, "evaluate"), ({"run": {**settings, "steps": 7}}, "train"), ({}, "evaluate")):
+        save_weights(nn.Linear(2, 2), weights_path(run), said)
+        assert state(run) == expected
     save_results(run)
     assert state(run) == "done"
     results.path_of(run_id).write_text("{")  # damaged
     assert state(run) == "evaluate"
+    weights_path(run).write_bytes(b"")  # damaged as well
+    assert state(run) == "train"
 
 
 def test_every_run_of_the_table_is_done_by_results_with_its_settings(here, monkeypatch):
@@ -209,8 +213,7 @@ def test_results_of_other_settings_do_not_count(here, field):
 def test_dry_run_says_what_every_run_needs(here):
     (here / "runs" / SMALL).mkdir(parents=True)
     (here / "runs" / SMALL / "step-00000042-0123456789abcdef.pt").write_bytes(b"")
-    weights_path(find(DIRECT)).parent.mkdir(parents=True)
-    weights_path(find(DIRECT)).write_bytes(b"")
+    save_weights(nn.Linear(2, 2), weights_path(find(DIRECT)), {})
     save_results(find("smoke/implicit-r384-s0"))
     said = CliRunner().invoke(app, ["sweep", "--scale", "smoke", "--dry-run"])
     assert said.exit_code == 0
