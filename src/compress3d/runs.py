@@ -14,7 +14,7 @@ from compress3d.errors import ConfigError
 from compress3d.models.compression import ARCHITECTURES, CompressionRNN
 from compress3d.models.joint import Direct, Implicit, Sequential
 from compress3d.models.reconstruction import Reconstruction
-from compress3d.nn.initialisation import he_normal, unit_gates
+from compress3d.nn.initialisation import he_normal, unit_code, unit_gates
 from compress3d.rates import FLOAT_BITS, recurrent_iterations
 from compress3d.scales import scale
 
@@ -140,6 +140,7 @@ class Run:
                     he_start(part)
                 elif isinstance(part, CompressionRNN):
                     unit_gates(part)
+                    unit_code(part.encoder)
         return model
 
     def describe(self) -> dict:

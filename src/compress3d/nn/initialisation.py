@@ -48,6 +48,19 @@ def unit_gates(module: nn.Module) -> None:
             _normal(cell.W_h, 0.5 / HIDDEN_RMS)
 
 
+def unit_code(encoder: nn.Module) -> None:
+    """Draw the weights of the 1 x 1 convolution that makes N_original's code so that tanh sees about unit variance.
+
+    It stands behind an LSTM's small output: with PyTorch's default its code has an RMS of 0.09, and nine bits of ten are the
+    coin's, not the picture's.
+
+    Args:
+        encoder: a `CompressionEncoder`, changed in place; one without that layer stays as it is.
+    """
+    if encoder.code is not None:
+        _normal(encoder.code, 1 / HIDDEN_RMS)
+
+
 def _normal(conv: nn.Conv2d, gain: float) -> None:
     """Normal weights that turn an input of unit variance into an output of deviation `gain`."""
     nn.init.normal_(conv.weight, std=gain / math.sqrt(conv.weight[0].numel()))
