@@ -9,15 +9,8 @@ from torch import Tensor, nn
 from compress3d.errors import ConfigError
 from compress3d.models.compression import Coded, CompressionRNN, compression_loss
 from compress3d.models.losses import Losses
-from compress3d.models.reconstruction import (
-    CODE_SIDE,
-    HIDDEN_CHANNELS,
-    LSTM_GRID,
-    Decoder,
-    Encoder,
-    Reconstruction,
-    reconstruction_loss,
-)
+from compress3d.models.plain import CODE_SIDE, HIDDEN_CHANNELS, LSTM_GRID, Decoder, Encoder
+from compress3d.models.reconstruction import NETWORKS, Reconstruction, reconstruction_loss
 from compress3d.nn.binarizer import Binarizer
 from compress3d.nn.lstm3d import ConvLSTM3D
 from compress3d.rates import FLOAT_BITS, implicit_channels
@@ -192,7 +185,7 @@ class Implicit(Reconstruction):
 
     def __init__(self, scale: Scale, rate: float, fully_connected: bool = False, binary: bool = True):
         nn.Module.__init__(self)
-        self.scale, self.rate, self.binary = scale, rate, binary
+        self.scale, self.rate, self.binary, self.network = scale, rate, binary, NETWORKS["lstm-3"]
         channels = implicit_channels(scale.image_size, rate, 1 if binary else FLOAT_BITS)
         self.code_size = channels * CODE_SIDE**2
         self.encoder = Encoder(scale, channels)

@@ -1,128 +1,118 @@
-"""3D-LSTM-3: several views of an object to an occupancy grid (Choy 2016; Sec. 2.3 and Fig. 4 of Golts 2021).
+"""3D-R2N2 (Choy 2016): several views of an object to an occupancy grid, in its five networks.
 
 ```
-views (B, V, 3, H, W) -> encoder E3D, each view -> codes (B, V, K) -> 3D LSTM (B, 128, 4, 4, 4) -> decoder D3D -> (B, G, G, G)
+views (B, V, 3, H, W) -> encoder E3D, each view -> codes (B, V, K) -> 3D LSTM or GRU (B, 128, 4, 4, 4) -> decoder D3D -> (B, G, G, G)
 ```
-Layer sizes follow the authors' public network: max pooling before LeakyReLU(0.01), nearest upsampling, no output gate.
+3D-LSTM-3 is the network of the main paper (Sec. 2.3 and Fig. 4 of Golts 2021); the others are those that Choy compares.
 """
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from compress3d.errors import ConfigError
 from compress3d.models.losses import Losses
+from compress3d.models.plain import CODE_SIDE, HIDDEN_CHANNELS, LSTM_GRID, Decoder, Encoder
+from compress3d.models.residual import ResidualDecoder, ResidualEncoder
+from compress3d.nn.gru3d import ConvGRU3D
 from compress3d.nn.lstm3d import ConvLSTM3D, State
-from compress3d.nn.upsampling import UpsampleConv3d
 from compress3d.scales import Scale
 
-ENCODER_CHANNELS = (96, 128, 256, 256, 256)  # at full width; the sixth convolution makes the code
-DECODER_CHANNELS = (128, 128, 64, 32)
-HIDDEN_CHANNELS = 128  # N_h
-LSTM_GRID = 4
-CODE_SIDE = 2  # the encoder ends at 2 x 2 cells, whatever the picture's size
 
+@dataclass(frozen=True)
+class Network:
+    """What sets one of Choy's networks apart.
 
-class Encoder(nn.Module):
-    """E3D without its fully connected layer: six convolutions, each with max pooling and LeakyReLU.
-
-    128 pixels need the paper's six poolings to reach 2 x 2. A smaller picture needs fewer: the poolings
-    before the last are left out, so that the first, expensive layers shrink the picture as in the paper.
-
-    Args:
-        scale: picture size and width.
-        channels: C, channels of the last convolution; K = 4C.
+    Attributes:
+        name: as in the paper's table.
+        gru: a 3D GRU instead of the 3D LSTM.
+        kernel: of the convolution on the hidden state; with 1 a unit hears nothing of its neighbours.
+        residual: encoder and decoder with shortcuts, two convolutions a stage.
     """
 
-    def __init__(self, scale: Scale, channels: int):
-        super().__init__()
-        widths = [3, *(scale.channels(c) for c in ENCODER_CHANNELS), channels]
-        self.convs = nn.ModuleList(
-            nn.Conv2d(a, b, 7 if n == 0 else 3, padding=3 if n == 0 else 1)
-            for n, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
-        )
-        poolings = int(math.log2(scale.image_size // CODE_SIDE))
-        self.pooled = tuple(n < poolings - 1 or n == 5 for n in range(6))
-
-    def features(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] -> (B, C, 2, 2), before the last nonlinearity."""
-        x = x.contiguous(memory_format=torch.channels_last)
-        for n, conv in enumerate(self.convs):
-            x = conv(x)
-            if self.pooled[n]:
-                x = F.max_pool2d(x, 2)
-            if n < len(self.convs) - 1:
-                x = F.leaky_relu(x, inplace=True)
-        return x
+    name: str
+    gru: bool
+    kernel: int
+    residual: bool = False
 
 
-class Decoder(nn.Module):
-    """D3D: the hidden state (B, N_h, 4, 4, 4) to two scores a voxel.
-
-    Three x2 upsamplings lead to 32^3; a smaller grid leaves out the first ones.
-    """
-
-    def __init__(self, scale: Scale):
-        super().__init__()
-        widths = [scale.channels(c) for c in (HIDDEN_CHANNELS, *DECODER_CHANNELS)]
-        upsamplings = int(math.log2(scale.grid // LSTM_GRID))
-        first = 3 - upsamplings
-        self.convs = nn.ModuleList(
-            UpsampleConv3d(a, b) if first <= n < 3 else nn.Conv3d(a, b, 3, padding=1)
-            for n, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
-        )
-        self.classify = nn.Conv3d(widths[-1], 2, 3, padding=1)  # scores of empty and occupied
-
-    def hidden(self, h: Tensor) -> Tensor:
-        """Feature maps under the classifier, (B, 32 x width, G, G, G)."""
-        h = h.contiguous(memory_format=torch.channels_last_3d)
-        for conv in self.convs:
-            h = F.leaky_relu(conv(h), inplace=True)
-        return h
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Log odds of occupancy, (B, G, G, G).
-
-        The two-way softmax depends on the difference of the scores alone, so one convolution with the difference of
-        the two kernels does: half of the last layer's work.
-        """
-        weight, bias = self.classify.weight, self.classify.bias
-        odds = F.conv3d(self.hidden(h), weight[1:] - weight[:1], bias[1:] - bias[:1], padding=1)
-        return odds.squeeze(1)
+NETWORKS = {
+    "lstm-1": Network("3D-LSTM-1", gru=False, kernel=1),
+    "gru-1": Network("3D-GRU-1", gru=True, kernel=1),
+    "lstm-3": Network("3D-LSTM-3", gru=False, kernel=3),
+    "gru-3": Network("3D-GRU-3", gru=True, kernel=3),
+    "res-gru-3": Network("Res3D-GRU-3", gru=True, kernel=3, residual=True),
+}
 
 
 class Reconstruction(nn.Module):
-    """3D-LSTM-3 of Table 1, the network without compression ("uncompressed").
+    """3D-R2N2; without further arguments 3D-LSTM-3 of Table 1, the network without compression ("uncompressed").
 
     Args:
-        scale: sizes; `paper` gives the published network.
+        scale: sizes; `paper` gives the published networks.
+        network: one of `NETWORKS`.
+        upsampling: "nearest", as the main paper's code, or "zeros", as the original's unpooling.
+        padded: pooling with one cell of padding, as in the original: 127 (or 128) pixels end as 3 x 3 cells, not 2 x 2.
+        outer_shortcut: see `compress3d.models.residual.LastStage`; for weights of the public PyTorch ports.
+
+    Raises:
+        ConfigError: there is no such network or upsampling.
 
     Example:
         >>> from compress3d.scales import scale
         >>> Reconstruction(scale("smoke"))(torch.zeros(2, 5, 3, 32, 32)).shape
         torch.Size([2, 16, 16, 16])
+        >>> original = Reconstruction(scale("paper"), "res-gru-3", upsampling="zeros", padded=True)
+        >>> original.fc.in_features
+        2304
     """
 
-    def __init__(self, scale: Scale):
+    def __init__(
+        self,
+        scale: Scale,
+        network: str = "lstm-3",
+        upsampling: str = "nearest",
+        padded: bool = False,
+        outer_shortcut: bool = False,
+    ):
         super().__init__()
-        self.scale = scale
-        K = scale.code_size
-        self.encoder = Encoder(scale, channels=K // CODE_SIDE**2)
-        self.fc = nn.Linear(K, K)
-        self.lstm = ConvLSTM3D(K, scale.channels(HIDDEN_CHANNELS), LSTM_GRID)
-        self.decoder = Decoder(scale)
+        if network not in NETWORKS:
+            raise ConfigError(f"network {network!r}", "does not exist", f"choose one of {', '.join(NETWORKS)}")
+        self.scale, self.network = scale, NETWORKS[network]
+        K, hidden, kernel = scale.code_size, scale.channels(HIDDEN_CHANNELS), self.network.kernel
+        if self.network.residual:
+            self.encoder = ResidualEncoder(scale, padded)
+            self.decoder = ResidualDecoder(scale, upsampling, outer_shortcut)
+            channels = self.encoder.channels
+        else:
+            channels = K // CODE_SIDE**2
+            self.encoder, self.decoder = Encoder(scale, channels, padded), Decoder(scale, upsampling)
+        self.fc = nn.Linear(channels * self.encoder.side**2, K)
+        if self.network.gru:
+            self.gru = ConvGRU3D(K, hidden, LSTM_GRID, kernel)
+        else:
+            self.lstm = ConvLSTM3D(K, hidden, LSTM_GRID, kernel)
+
+    @property
+    def memory(self) -> ConvLSTM3D | ConvGRU3D:
+        """The recurrence over views."""
+        return self.gru if self.network.gru else self.lstm
 
     def encode(self, images: Tensor) -> Tensor:
         """Codes of views: (B, 3, H, W) in [0, 1] -> (B, K) floats."""
-        return F.leaky_relu(self.fc(F.leaky_relu(self.encoder.features(images)).flatten(1)))
+        features = self.encoder.features(images)
+        if not self.network.residual:  # its last nonlinearity stands before the shortcut
+            features = F.leaky_relu(features)
+        return F.leaky_relu(self.fc(features.flatten(1)))
 
-    def remember(self, images: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def remember(self, images: Tensor, state: State | Tensor | None = None) -> tuple[Tensor, State | Tensor]:
         """Encode V views together and read their codes in turn: (B, V, 3, H, W) -> (B, N_h, 4, 4, 4) and the state."""
         codes = self.encode(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-        return self.lstm(codes, state)
+        return self.memory(codes, state)
 
     def forward(self, images: Tensor) -> Tensor:
         """Log odds of occupancy after the last view.

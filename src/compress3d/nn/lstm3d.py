@@ -47,7 +47,7 @@ class ConvLSTM3D(nn.Module):
         """
         B, V, _ = codes.shape
         cells = (B, V, self.GATES * self.hidden_channels, self.grid, self.grid, self.grid)
-        inputs = self._map_inputs(codes).view(cells)  # W_x x_t + b of all views in one product
+        inputs = map_inputs(self.input_map, codes).view(cells)  # W_x x_t + b of all views in one product
         for t in range(V):
             if state is None:  # h_0 = 0: only the bias of the hidden map is left, and f * c_0 = 0
                 gates = inputs[:, t] + self.hidden_map.bias.view(1, -1, 1, 1, 1)
@@ -59,13 +59,14 @@ class ConvLSTM3D(nn.Module):
             state = (torch.tanh(c), c)  # Eq. 8 without its output gate
         return state[0], state
 
-    def _map_inputs(self, codes: Tensor) -> Tensor:
-        """W_x x_t + b; on a CPU in float32 whatever autocast says.
 
-        The product of 10 codes with 25 million weights is bound by reading the weights: casting them to bfloat16 and
-        their gradient back took 30 % of a training step.
-        """
-        if codes.device.type != "cpu":
-            return self.input_map(codes)
-        with torch.autocast("cpu", enabled=False):
-            return self.input_map(codes.float())
+def map_inputs(linear: nn.Linear, codes: Tensor) -> Tensor:
+    """W x (+ b) for codes (B, V, K); on a CPU in float32 whatever autocast says.
+
+    The product of 10 codes with 25 million weights is bound by reading the weights: casting them to bfloat16 and
+    their gradient back took 30 % of a training step.
+    """
+    if codes.device.type != "cpu":
+        return linear(codes)
+    with torch.autocast("cpu", enabled=False):
+        return linear(codes.to(linear.weight.dtype))
