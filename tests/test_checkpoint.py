@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from compress3d.checkpoint import load_weights, pack_weights, save_weights, unpack_weights, weights_origin
 from compress3d.errors import CheckpointError
@@ -73,3 +74,27 @@ def test_values_that_are_not_finite_are_refused(model, path, bad, name):
     save_weights(model, path, {})
     with pytest.raises(CheckpointError, match=name):
         load_weights(model, path)
+
+
+def test_statistics_of_batch_normalisation_are_kept_whole(tmp_path):
+    """A variance above the largest half-precision number, and a count above the largest whole one, come back."""
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    model[1].running_var.copy_(torch.tensor([1e6, 0.1]))
+    model[1].num_batches_tracked.fill_(70_001)
+    save_weights(model, tmp_path / "w.safetensors", {})
+    fresh = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    load_weights(fresh, tmp_path / "w.safetensors")
+    assert torch.equal(fresh[1].running_var, model[1].running_var)
+    assert fresh[1].num_batches_tracked.item() == 70_001
+    torch.testing.assert_close(fresh[0].weight, model[0].weight, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("network", ["lstm-3", "gru-3"])
+def test_a_shipped_network_gives_nearly_the_same_voxels(network, tmp_path):
+    """8 bits a weight in the input map, 16 elsewhere: the probabilities move by less than a hundredth."""
+    torch.manual_seed(0)
+    model, fresh = (Reconstruction(scale("smoke"), network).eval() for _ in range(2))
+    save_weights(model, tmp_path / "w.safetensors", {})
+    load_weights(fresh, tmp_path / "w.safetensors")
+    images = torch.rand(2, 3, 3, 32, 32)
+    torch.testing.assert_close(torch.sigmoid(fresh(images)), torch.sigmoid(model(images)), atol=0.01, rtol=0)

@@ -10,32 +10,36 @@ import torch.nn.functional as F
 
 from compress3d import results
 from compress3d.checkpoint import write_atomically
-from compress3d.models.reconstruction import Reconstruction, reconstruction_loss
 from compress3d.models.compression import CompressionRNN, compression_loss
-from compress3d.models.reference import plain_compression, plain_reconstruction
-from compress3d.nn.upsampling import UpsampleConv3d
+from compress3d.models.layouts import to_pytorch
+from compress3d.models.reconstruction import Reconstruction, reconstruction_loss
+from compress3d.models.reference import plain_compression, plain_layout, plain_reconstruction
 from compress3d.scales import scale
 from compress3d.timing import alternate
 
 
-def bench_reconstruction(scale_name: str = "paper", batch: int = 2, views: int = 5, repeats: int = 5) -> dict:
-    """A training step (forward, backward, Adam) and a forward pass of 3D-LSTM-3, against the plain reference.
+def bench_reconstruction(
+    scale_name: str = "paper", batch: int = 2, views: int = 5, repeats: int = 5, network: str = "lstm-3", **layout
+) -> dict:
+    """A training step (forward, backward, Adam) and a forward pass of a network, against the plain reference.
+
+    Args:
+        network, layout: as for `Reconstruction`.
 
     Returns:
         Milliseconds by name, and `speedup` of each of ours over the plain one.
     """
     torch.manual_seed(0)
-    model = Reconstruction(scale(scale_name))
+    model = Reconstruction(scale(scale_name), network, **layout)
     size = model.scale
     images = torch.rand(batch, views, 3, size.image_size, size.image_size)
     truth = torch.rand(batch, size.grid, size.grid, size.grid) > 0.9
-    state = dict(model.named_parameters())
-    upsampled = tuple(isinstance(conv, UpsampleConv3d) for conv in model.decoder.convs)
+    weights = {name: value.requires_grad_() for name, value in to_pytorch(model).items()}
     ours = torch.optim.Adam(model.parameters(), lr=0, fused=True)
-    plain = torch.optim.Adam(model.parameters(), lr=0)
+    plain = torch.optim.Adam(weights.values(), lr=0)
 
     def reference() -> torch.Tensor:
-        return plain_reconstruction(state, images, model.encoder.pooled, upsampled)
+        return plain_reconstruction(weights, images, plain_layout(model))
 
     def plain_step() -> None:
         plain.zero_grad(set_to_none=True)
@@ -72,7 +76,7 @@ def bench_reconstruction(scale_name: str = "paper", batch: int = 2, views: int =
         repeats,
     )
     speedup = {name: times[f"{name.split()[0]} plain"] / value for name, value in times.items() if "plain" not in name}
-    return {"milliseconds": times, "speedup": speedup, "batch": batch, "views": views, "scale": scale_name}
+    return {"milliseconds": times, "speedup": speedup, "batch": batch, "views": views, "scale": scale_name, "network": network}
 
 
 def bench_compression(scale_name: str = "paper", batch: int = 1, iterations: int = 4, repeats: int = 3) -> dict:
@@ -124,6 +128,9 @@ def bench(out: Path | None = None, quick: bool = False) -> dict:
 
     found = {
         "reconstruction": bench_reconstruction("smoke" if quick else "paper", repeats=1 if quick else 5),
+        "residual": bench_reconstruction(
+            "smoke" if quick else "paper", 2, 5, 1 if quick else 5, "res-gru-3", upsampling="zeros", padded=True
+        ),
         "compression": bench_compression("smoke" if quick else "paper", repeats=1 if quick else 3),
         "loader": bench_loader(open_test_set(), workers=1, seconds=1 if quick else 3),
         "jpeg2000": bench_jpeg2000(),

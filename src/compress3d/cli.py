@@ -151,7 +151,9 @@ def sweep(
     jobs: Annotated[int, typer.Option(help="Runs at once; they share the cores.")] = 1,
     max_minutes: Annotated[float | None, typer.Option(help="Stop in good order after so many minutes.")] = None,
     only: Annotated[str, typer.Option(help="Shell pattern of runs, such as 'implicit*'.")] = "*",
-    threads: Annotated[int | None, typer.Option(help="Threads of each run; the cores shared evenly where left out.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of each run; the cores shared evenly where left out.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="'cpu' or 'cuda'; a GPU where there is one.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what every run still needs.")] = False,
 ) -> None:
@@ -183,7 +185,9 @@ def timing(
 
     found = table3(scale, repeats, device)
     for name in ("as_printed", "same_rate"):
-        print(f"{name}: {found[name]['iterations']} iterations of N_original, {found[name]['small_iterations']} of N_small")
+        print(
+            f"{name}: {found[name]['iterations']} iterations of N_original, {found[name]['small_iterations']} of N_small"
+        )
         for block, row in found[name]["rows"].items():
             print(
                 f"  {block:24s} {row['gmac']:7.2f} GMAC  forward {row['forward']:8.1f} ms ({row['saving_forward']:5.1f} % less)"
@@ -213,10 +217,32 @@ def choices(scale: Annotated[str, typer.Option(help="Scale of the runs.")] = "de
 
 
 @app.command()
+def views(scale: Annotated[str, typer.Option(help="Whose networks.")] = "demo") -> None:
+    """Score every trained reconstruction network from 1 to 24 views, and over orders of the same views."""
+    from compress3d.data.shapenet import open_test_set
+    from compress3d.views import compare
+
+    for run_id, found in compare(open_test_set(), scale)["networks"].items():
+        curve = "  ".join(f"{point['views']}: {point['miou']:.3f}" for point in found["counts"])
+        print(f"{run_id:32s} {curve}  order +-{found['order']['spread']:.4f}")
+
+
+@app.command()
+def textures(scale: Annotated[str, typer.Option(help="Whose networks.")] = "demo") -> None:
+    """Score every trained reconstruction network on the same objects plain, coloured and strongly textured."""
+    from compress3d.textures import compare
+
+    for run_id, found in compare(scale)["networks"].items():
+        print(f"{run_id:32s} " + "  ".join(f"{name} {point['miou']:.3f}" for name, point in found["dresses"].items()))
+
+
+@app.command()
 def runs(
     scale: Annotated[str | None, typer.Option(help="Only runs of this scale.")] = None,
     only: Annotated[str, typer.Option(help="Shell pattern of runs, such as 'implicit*'.")] = "*",
-    as_json: Annotated[bool, typer.Option("--json", help="Every field, and the stores a run needs, for a program.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Every field, and the stores a run needs, for a program.")
+    ] = False,
 ) -> None:
     """List the table of runs."""
     from compress3d.runs import TABLE

@@ -121,7 +121,9 @@ def pictures(images: torch.Tensor, decoded: torch.Tensor) -> dict:
         `psnr` (dB, mean over pictures, of the last one in 8 bit), and `picture_loss`, L_comp of each object (N,).
     """
     error, psnr, last = [], [], []
-    for x, y in zip(images, decoded, strict=True):  # one object at a time: all of them in float32 are 0.6 GB at 128 pixels
+    for x, y in zip(
+        images, decoded, strict=True
+    ):  # one object at a time: all of them in float32 are 0.6 GB at 128 pixels
         x = x.to(torch.float32) / 255
         residual = (x.unsqueeze(1) - y).abs()
         error.append(residual.mean().item())

@@ -13,8 +13,10 @@ from torch import nn
 from compress3d.errors import ConfigError
 from compress3d.models.compression import ARCHITECTURES, CompressionRNN
 from compress3d.models.joint import Direct, Implicit, Sequential
-from compress3d.models.reconstruction import Reconstruction
-from compress3d.nn.initialisation import he_normal, unit_code, unit_gates
+from compress3d.models.pix2vox import Pix2Vox
+from compress3d.models.reconstruction import NETWORKS, Reconstruction
+from compress3d.models.residual import ResidualDecoder
+from compress3d.nn.initialisation import he_normal, msra, unit_code, unit_gates
 from compress3d.rates import FLOAT_BITS, recurrent_iterations
 from compress3d.scales import scale
 
@@ -33,7 +35,8 @@ class Part:
     repeat: int = 1
 
 
-MODELS = ("uncompressed", "jpeg2000", "sequential", "direct", "implicit", "original", "small")
+R2N2 = tuple(name for name in NETWORKS if name != "lstm-3")  # 3D-LSTM-3 is called "uncompressed" here
+MODELS = ("uncompressed", "jpeg2000", "sequential", "direct", "implicit", "original", "small", *R2N2, "pix2vox-f")
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,14 @@ class Run:
 
     Attributes:
         model: "uncompressed", "jpeg2000" (the same network on images out of JPEG 2000), "sequential", "direct",
-            "implicit", or a compression RNN alone, "original" or "small".
+            "implicit", a compression RNN alone, "original" or "small", another of Choy's networks ("lstm-1", "gru-1",
+            "gru-3", "res-gru-3"), or "pix2vox-f".
         rate: compression rate c: of an implicit model, of JPEG 2000 or a compression RNN trained at one rate. None: the
             rate is drawn for every minibatch.
         scale: "smoke", "demo" or "paper".
         seed: of weights, batches and binarizer draws.
-        steps: minibatches of the whole schedule; the learning rate falls to zero over them as a cosine.
+        steps: minibatches of the whole schedule; the learning rate falls to zero over them as a cosine, or is divided by
+            ten at each of `milestones` where there are any.
         batch_size: objects a minibatch.
         learning_rate: peak of Adam's step, reached after `warmup` steps.
         codec_learning_rate, codec_warmup: the same for the weights of a compression RNN, whose first task, a black ground out of a
@@ -57,8 +62,11 @@ class Run:
         clip: largest norm of the gradient.
         views: smallest and largest number of views, drawn for each minibatch.
         parts: training data.
-        background: "black", "white" or "random".
+        background: "black", "white", "random" or "pictures", crops of the pictures in the folder `pictures`.
         mirror: show every object mirrored half of the time (images and voxels alike).
+        flip: flip each view by itself half of the time, voxels as they are (3D-R2N2).
+        replacement: draw views with replacement (3D-R2N2).
+        weight_decay: L2 on all weights but biases, added to the gradient as 3D-R2N2 does.
         precision: "bfloat16" (autocast) or "float32".
         fully_connected: reading R2 of the implicit model.
         architecture: compression RNN of the sequential and direct models.
@@ -66,7 +74,9 @@ class Run:
         binary: False switches the binarizer off and sends 32-bit floats (Sec. 4.3).
         view_weight: "sum" or "mean" of L_comp over views in Eq. 16.
         concatenated: reading D2 of the direct model.
-        initialisation: "he" (see `he_start`), or "default" (PyTorch's, as the authors' code).
+        upsampling: of 3D-R2N2's decoder, "nearest" (the main paper's code) or "zeros" (the original).
+        padded: pooling of 3D-R2N2's encoder with a cell of padding (the original).
+        initialisation: "he" (see `he_start`), "default" (PyTorch's, as the authors' code), or "msra" (the original 3D-R2N2's).
     """
 
     model: str
@@ -92,6 +102,13 @@ class Run:
     view_weight: str = "sum"
     concatenated: bool = False
     initialisation: str = "he"
+    flip: bool = False
+    replacement: bool = False
+    pictures: str = ""
+    milestones: tuple[int, ...] = ()
+    weight_decay: float = 0.0
+    upsampling: str = "nearest"
+    padded: bool = False
     tag: str = ""  # tells variants of a comparison apart; empty for the runs of tables and figures
 
     @property
@@ -122,19 +139,24 @@ class Run:
             architecture=self.architecture, additive=self.additive, binary=self.binary, view_weight=self.view_weight
         )
         makers = {
-            "uncompressed": lambda: Reconstruction(size),
+            "uncompressed": lambda: Reconstruction(size, "lstm-3", self.upsampling, self.padded),
             "jpeg2000": lambda: Reconstruction(size),
             "sequential": lambda: Sequential(size, **unified),
             "direct": lambda: Direct(size, **unified, concatenated=self.concatenated),
             "implicit": lambda: Implicit(size, self.rate, fully_connected=self.fully_connected, binary=self.binary),
+            "pix2vox-f": lambda: Pix2Vox(size),
         }
         if self.model in makers:
             model = makers[self.model]()
+        elif self.model in R2N2:
+            model = Reconstruction(size, self.model, self.upsampling, self.padded)
         elif self.model in ARCHITECTURES:
             model = CompressionRNN(size, self.model, self.additive, self.binary)
         else:
             raise ConfigError(f"model {self.model!r}", "does not exist", f"choose one of {', '.join(MODELS)}")
-        if self.initialisation == "he":
+        if self.initialisation == "msra":
+            msra(model)
+        elif self.initialisation == "he":
             for part in model.modules():
                 if isinstance(part, (Reconstruction, Direct)):
                     he_start(part)
@@ -157,7 +179,8 @@ def he_start(model: Reconstruction | Direct) -> None:
     """He initialisation of encoder, decoder and fully connected layer, as far as `model` has them."""
     if isinstance(model, Reconstruction):
         he_normal(model.encoder)
-    he_normal(model.decoder.convs)  # the classifier keeps its small start: odds near 1
+    layers = "stages" if isinstance(model.decoder, ResidualDecoder) else "convs"
+    he_normal(getattr(model.decoder, layers))  # the classifier keeps its small start: odds near 1
     if isinstance(model, Reconstruction) and model.fc is not None:
         he_normal(model.fc)
 
@@ -194,6 +217,40 @@ def _low_rates(**settings) -> tuple[Run, ...]:
 def _networks(**settings) -> tuple[Run, ...]:
     """Fig. 11: N_small and N_original, random and constant iterations."""
     return tuple(Run(model, rate, **settings) for model in ("small", "original") for rate in (None, 48))
+
+
+def _rivals(**settings) -> tuple[Run, ...]:
+    """What stands beside 3D-LSTM-3 in Choy's comparison, and Pix2Vox-F; the original's upsampling and pooling apart."""
+    return (
+        *(Run(model, **settings) for model in reversed(R2N2)),
+        Run("pix2vox-f", **settings),
+        variant(Run("gru-3", **settings), f"{settings['tag']}-original", upsampling="zeros", padded=True),
+    )
+
+
+def _published(**settings) -> tuple[Run, ...]:
+    """3D-R2N2 trained as its authors did: their layers, start, augmentation, schedule and L2."""
+    return tuple(
+        Run(
+            model,
+            tag="published",
+            batch_size=36,
+            steps=60_000,
+            learning_rate=1e-4,
+            milestones=(20_000, 60_000),
+            warmup=1,
+            weight_decay=5e-5,
+            background="random",
+            mirror=False,
+            flip=True,
+            replacement=True,
+            upsampling="zeros",
+            padded=True,
+            initialisation="msra",
+            **settings,
+        )
+        for model in (*reversed(R2N2), "uncompressed")
+    )
 
 
 def _ablations(tag: str, **settings) -> tuple[Run, ...]:
@@ -237,6 +294,7 @@ def _scale_runs(third: int, sixth: int, seeds: tuple[int, ...], **settings) -> t
         *_networks(**short),
         *(Run("implicit", rate, seed=seed, **settings) for rate in (384, 192, 480) for seed in seeds),
         *_low_rates(**low),
+        *_rivals(**low),
         *_ablations(**short),
     )
 
@@ -249,6 +307,7 @@ TABLE: dict[str, Run] = {
         Run("implicit", 384, **_SMOKE),
         _sequential(**_SMOKE),
         *_scale_runs(third=20_000, sixth=10_000, seeds=(1, 2), **_PAPER),
+        *_published(scale="paper"),
     )
 }
 

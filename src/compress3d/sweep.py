@@ -29,11 +29,12 @@ def state(run: Run) -> str:
     """What a run still needs: "train", "evaluate" or nothing ("done").
 
     It is done when its results file was made with the settings that the table of runs has now; its weights count
-    when they were trained with them.
+    when they were trained with them. A setting that came later than a file had the value that is its default now.
     """
     settings = results.rounded(run.describe())
+    defaults = results.rounded(Run(run.model).describe())
     try:
-        known = results.load(run.id)["run"]
+        known = {**defaults, **results.load(run.id)["run"]}
     except DataError:
         known = None
     if known == settings:
@@ -42,7 +43,8 @@ def state(run: Run) -> str:
     if not path.is_file():
         return "train"
     try:  # the first seven files were shipped before weights said what they were trained with
-        return "evaluate" if weights_origin(path).get("run", settings) == settings else "train"
+        trained = weights_origin(path).get("run", settings)
+        return "evaluate" if {**defaults, **trained} == settings else "train"
     except CheckpointError:
         return "train"
 
@@ -54,7 +56,9 @@ def chosen(scale_name: str, only: str = "*") -> list[Run]:
         ConfigError: no such scale, or no run matches.
     """
     scale(scale_name)
-    found = [run for run in TABLE.values() if run.scale == scale_name and fnmatch.fnmatch(run.id, f"{scale_name}/{only}")]
+    found = [
+        run for run in TABLE.values() if run.scale == scale_name and fnmatch.fnmatch(run.id, f"{scale_name}/{only}")
+    ]
     if not found:
         raise ConfigError(f"pattern {only!r}", f"matches no run of scale {scale_name}", "see `compress3d runs`")
     return found

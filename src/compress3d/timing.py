@@ -46,7 +46,9 @@ def alternate(
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
-def blocks(scale_name: str, iterations: int, small_iterations: int) -> dict[str, tuple[nn.Module, Callable[..., Tensor]]]:
+def blocks(
+    scale_name: str, iterations: int, small_iterations: int
+) -> dict[str, tuple[nn.Module, Callable[..., Tensor]]]:
     """Rows of Table 3: name -> network and what it computes from views (B, V, 3, H, W).
 
     "direct" decodes its pictures too, as the paper counts it; "direct_voxels" leaves out what only people look at.
@@ -144,7 +146,11 @@ def measure(
 
     calls = {}
     for name in found:
-        calls |= {f"{name}/forward": forward(name), f"{name}/prepare": prepare(name), f"{name}/backward": backward(name)}
+        calls |= {
+            f"{name}/forward": forward(name),
+            f"{name}/prepare": prepare(name),
+            f"{name}/backward": backward(name),
+        }
     times = alternate(calls, repeats, torch.cuda.synchronize if kind.type == "cuda" else lambda: None)
     rows = {}
     for name, (model, run) in found.items():

@@ -89,6 +89,9 @@ def batches(run: Run, parts: list[tuple[Store, np.ndarray]], workers: Workers | 
         steps=run.steps,
         mirror=run.mirror,
         background=run.background,
+        pictures=run.pictures,
+        replacement=run.replacement,
+        flip=run.flip,
     )
     if workers is not None and workers.size > 1:
         found = Share(found, run.batch_size, workers)
@@ -103,10 +106,15 @@ def iterations(run: Run, step: int) -> int | None:
     return int(np.random.default_rng([run.seed, step, 12]).integers(least, most, endpoint=True))
 
 
-def schedule(step: int, warmup: int, steps: int) -> float:
-    """Share of the peak learning rate: linear rise over `warmup` steps, then a cosine to zero at `steps`."""
+def schedule(step: int, warmup: int, steps: int, milestones: tuple[int, ...] = ()) -> float:
+    """Share of the peak learning rate: linear rise over `warmup` steps, then a cosine to zero at `steps`.
+
+    With `milestones` no cosine: a tenth from each of them on.
+    """
     if step < warmup:
         return (step + 1) / warmup
+    if milestones:
+        return 0.1 ** sum(step >= milestone for milestone in milestones)
     progress = (step - warmup) / max(1, steps - warmup)
     return 0.5 * (1 + math.cos(math.pi * progress))
 
@@ -168,7 +176,7 @@ class Trainer:
         self.recent: dict[str, list[float]] = {}
 
     def _groups(self) -> list[dict]:
-        """Weights of compression RNNs and all others, each with its peak learning rate."""
+        """Weights of compression RNNs and all others, each with its peak learning rate; L2 on all but biases."""
         run = self.run
         codecs = [part for part in self.model.modules() if isinstance(part, CompressionRNN)]
         codec = {id(p): p for part in codecs for p in part.parameters()}
@@ -177,6 +185,12 @@ class Trainer:
             {"params": others, "peak": run.learning_rate, "warmup": run.warmup, "lr": 0.0},
             {"params": list(codec.values()), "peak": run.codec_learning_rate, "warmup": run.codec_warmup, "lr": 0.0},
         ]
+        if run.weight_decay:
+            groups = [
+                {**group, "params": [p for p in group["params"] if (p.dim() > 1) == decays], "weight_decay": share}
+                for group in groups
+                for decays, share in ((True, run.weight_decay), (False, 0.0))
+            ]
         return [group for group in groups if group["params"]]
 
     def resume(self) -> bool:
@@ -220,7 +234,7 @@ class Trainer:
         run = self.run
         self.noise.manual_seed((run.seed << 32) + self.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * schedule(self.step, group["warmup"], run.steps)
+            group["lr"] = group["peak"] * schedule(self.step, group["warmup"], run.steps, run.milestones)
         self.optimizer.zero_grad(set_to_none=True)
         images = to_float(batch.images.to(self.device, non_blocking=True))
         occupancy = batch.occupancy.to(self.device, non_blocking=True)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from compress3d.data.loader import ViewBatches, area_mean, bench_loader, composite, test_views, to_float
+from compress3d.errors import DataError
 
 
 def batches(store, rows=None, **options):
@@ -200,3 +202,85 @@ def test_bench_reports_both_speeds(store):
     result = bench_loader(store, workers=1, seconds=0.3)
     assert set(result) == {"workers", "views_per_second", "pillow_views_per_second", "ratio"}
     assert result["views_per_second"] > result["pillow_views_per_second"] > 0
+
+
+# -- the choices of 3D-R2N2 --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def picture_folder(tmp_path):
+    """Three plain pictures, one of them smaller than a crop, one in a folder below."""
+    (tmp_path / "more").mkdir()
+    for name, size, colour in (("a.png", (200, 150), 10), ("b.jpg", (90, 60), 60), ("more/c.bmp", (128, 128), 200)):
+        Image.new("RGB", size, (colour,) * 3).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    return tmp_path
+
+
+def test_options_leave_the_other_draws_alone(store):
+    """A seed's objects, views, crops and mirrors are the same with and without the options that came later."""
+    rows = np.arange(len(store))
+    plain = ViewBatches([(store, rows)], 16, (2, 2), seed=4, steps=2)[1]
+    light = ViewBatches([(store, rows)], 16, (2, 2), seed=4, steps=2, background="random")[1]
+    flipped = ViewBatches([(store, rows)], 16, (2, 2), seed=4, steps=2, flip=True)[1]
+    assert torch.equal(plain.occupancy, light.occupancy) and torch.equal(plain.occupancy, flipped.occupancy)
+    same = (plain.images == flipped.images).flatten(2).all(dim=2)
+    turned = (plain.images == flipped.images.flip(-1)).flatten(2).all(dim=2)
+    assert (same | turned).all() and not same.all() and not turned.all()
+
+
+def test_views_with_replacement_repeat(store):
+    """24 of 24 views: without replacement each comes once; with replacement 24 (1 - 23^24 / 24^24) = 15.4 different ones."""
+    rows = np.arange(len(store))
+    different = {}
+    for replacement in (False, True):
+        batch = ViewBatches(
+            [(store, rows)], 8, (24, 24), 32, steps=1, mirror=False, crop="centre", replacement=replacement
+        )[0]
+        views = [len({v.numpy().tobytes() for v in item}) for item in batch.images]
+        different[replacement] = np.mean(views)
+    assert different[True] < 18 < different[False]
+
+
+def test_pictures_stand_behind_the_object(store, picture_folder):
+    rows = np.arange(len(store))
+    arguments = dict(batch_size=4, views=(2, 2), image_size=128, seed=1, steps=3, mirror=False, crop="centre")
+    black = [ViewBatches([(store, rows)], **arguments)[n] for n in range(3)]
+    behind = ViewBatches([(store, rows)], **arguments, background="pictures", pictures=picture_folder)
+    grounds = set()
+    for n in range(3):
+        got = behind[n]
+        assert torch.equal(got.images, behind[n].images), "a batch is a function of seed and step"
+        for b, (_, row) in enumerate(got.items.tolist()):
+            alphas = store.alpha[row][:, 4:132, 4:132]
+            for v in range(2):
+                clear = got.images[b, v].permute(1, 2, 0).numpy()
+                dark = black[n].images[b, v].permute(1, 2, 0).numpy()
+                view = next(i for i in range(24) if np.array_equal(store.rgb[row][i][4:132, 4:132], dark))
+                assert np.array_equal(clear[alphas[view] == 255], dark[alphas[view] == 255])
+                (ground,) = np.unique(clear[alphas[view] == 0])
+                grounds.add(int(ground))
+    assert grounds == {10, 60, 200}
+
+
+def test_a_folder_without_pictures_is_refused(store, tmp_path):
+    for folder in (None, tmp_path / "nowhere", tmp_path):
+        with pytest.raises(DataError, match="name a folder of pictures"):
+            ViewBatches([(store, np.arange(2))], 2, background="pictures", pictures=folder)
+    (tmp_path / "x.png").write_bytes(b"not a picture")
+    batches = ViewBatches([(store, np.arange(2))], 2, background="pictures", pictures=tmp_path)
+    with pytest.raises(DataError, match="x.png: is no picture"):
+        batches[0]
+
+
+@pytest.mark.parametrize("side", [1, 7, 32])
+def test_composite_over_a_picture_equals_the_formula(side):
+    rng = np.random.default_rng(side)
+    alpha = rng.choice([0, 1, 127, 254, 255], (side, side)).astype(np.uint8)
+    rgb = rng.integers(0, 256, (side, side, 3), dtype=np.uint8) * (alpha > 0)[..., None]
+    ground = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+    share = alpha[..., None] / 255
+    expected = np.floor(rgb * share + ground * (1 - share) + 0.5)
+    got = composite(rgb, alpha, ground)
+    assert np.abs(got - expected).max() <= 1 and (got == expected).mean() > 0.99
+    assert np.array_equal(got[alpha == 0], ground[alpha == 0]) and np.array_equal(got[alpha == 255], rgb[alpha == 255])

@@ -97,4 +97,10 @@ def test_wrong_weights_are_refused_by_name():
     with pytest.raises(CheckpointError, match="one for each channel"):
         lstm = to_pytorch(Reconstruction(scale("smoke"), "lstm-3"))
         names = dict(zip(("t_x_s_input", "t_x_s_forget", "t_x_s_cell"), ("t_x_s_update", "t_x_s_reset", "t_x_rs")))
-        from_pytorch(small, {(k if len(p := k.split(".")) < 3 else ".".join([p[0], names.get(p[1], p[1]), *p[2:]])): v for k, v in lstm.items()})
+        from_pytorch(
+            small,
+            {
+                (k if len(p := k.split(".")) < 3 else ".".join([p[0], names.get(p[1], p[1]), *p[2:]])): v
+                for k, v in lstm.items()
+            },
+        )

@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from compress3d.errors import ConfigError
-from compress3d.models.layouts import to_pytorch
-from compress3d.models.reconstruction import NETWORKS, Reconstruction
+from compress3d.models.layouts import by_public_name
+from compress3d.models.reconstruction import NETWORKS, Reconstruction, reconstruction_loss
+from compress3d.models.reference import plain_layout, plain_reconstruction
 from compress3d.scales import scale
 
 
@@ -66,69 +66,6 @@ def test_parameter_counts_of_the_published_networks(name, padded):
     assert sum(p.numel() for p in model.parameters()) == COUNTS[name] + FC[padded]
 
 
-def plain(model: Reconstruction, images):
-    """Log odds, written from the layer tables with the weights under their public names; views one after another."""
-    w = to_pytorch(model)
-    network, pooled, padding = model.network, model.encoder.pooled, model.encoder.padding
-    mode = next(c.mode for c in model.decoder.modules() if hasattr(c, "mode"))
-    ups = [hasattr(c, "mode") for c in (s.a if network.residual else s for s in list(model.decoder.children())[0])]
-
-    def act(x):
-        return F.leaky_relu(x, 0.01)
-
-    def layer(x, name):
-        kernel = w[f"{name}.weight"]
-        apply = F.conv2d if kernel.dim() == 4 else F.conv3d
-        return apply(x, kernel, w[f"{name}.bias"], padding=kernel.shape[-1] // 2)
-
-    def up(x):
-        B, C, D = x.shape[:3]
-        y = torch.zeros(B, C, 2 * D, 2 * D, 2 * D)
-        for corner in itertools.product((0, 1), repeat=3):
-            if mode == "nearest" or corner == (0, 0, 0):
-                y[:, :, corner[0] :: 2, corner[1] :: 2, corner[2] :: 2] = x
-        return y
-
-    def stage(x, name):
-        y = act(layer(act(layer(x, f"{name}a")), f"{name}b"))
-        if f"{name}c.weight" in w:
-            return y + layer(x, f"{name}c")
-        return y + x if name.endswith(("conv6", "conv7", "conv8")) else y
-
-    def gate(name, code, h):
-        kernel = w[f"encoder.{name}.conv3d.weight"]
-        z = F.conv3d(h, kernel, padding=kernel.shape[-1] // 2) + w[f"encoder.{name}.bias"]
-        return z + (code @ w[f"encoder.{name}.fc_layer.weight"].T).view_as(h)
-
-    N = model.memory.hidden_channels
-    h = c = torch.zeros(len(images), N, 4, 4, 4)
-    for t in range(images.shape[1]):
-        x = images[:, t]
-        for n in range(6):
-            x = stage(x, f"encoder.conv{n + 1}") if network.residual else act(layer(x, f"encoder.conv{n + 1}"))
-            x = F.max_pool2d(x, 2, padding=padding) if pooled[n] else x
-        code = act(F.linear(x.flatten(1), w["encoder.fc7.weight"], w["encoder.fc7.bias"]))
-        if network.gru:
-            u, r = (torch.sigmoid(gate(name, code, h)) for name in ("t_x_s_update", "t_x_s_reset"))
-            h = u * h + (1 - u) * torch.tanh(gate("t_x_rs", code, r * h))
-        else:
-            i, f = (torch.sigmoid(gate(name, code, h)) for name in ("t_x_s_input", "t_x_s_forget"))
-            c = f * c + i * torch.tanh(gate("t_x_s_cell", code, h))
-            h = torch.tanh(c)
-    x = h
-    for n in range(3):
-        x = up(x) if ups[n] else x
-        x = stage(x, f"decoder.conv{n + 7}") if network.residual else act(layer(x, f"decoder.conv{n + 7}"))
-    if network.residual:
-        a = act(layer(x, "decoder.conv10a"))
-        b = act(layer(a, "decoder.conv10b"))
-        x = b + layer(b if model.decoder.stages[3].outer else a, "decoder.conv10c")
-    else:
-        x = act(layer(x, "decoder.conv10"))
-    scores = layer(x, "decoder.conv11")
-    return scores[:, 1] - scores[:, 0]
-
-
 GRID = [
     (name, upsampling, padded, outer, views)
     for name, upsampling, padded in itertools.product(NETWORKS, ("nearest", "zeros"), (False, True))
@@ -142,15 +79,15 @@ def test_equals_the_plain_reading_forward_and_backward(name, upsampling, padded,
     torch.manual_seed(views)
     model = Reconstruction(scale("smoke"), name, upsampling, padded, outer).double()
     images = torch.rand(2, views, 3, 32, 32, dtype=torch.float64)
-    torch.set_default_dtype(torch.float64)
-    try:
-        torch.testing.assert_close(model(images), plain(model, images), atol=1e-9, rtol=0)
-        images.requires_grad_()
-        (ours,) = torch.autograd.grad(model(images).square().sum(), images)
-        (expected,) = torch.autograd.grad(plain(model, images).square().sum(), images)
-        torch.testing.assert_close(ours, expected, atol=1e-9, rtol=1e-6)
-    finally:
-        torch.set_default_dtype(torch.float32)
+    got = model.log_probabilities(images)
+    expected = plain_reconstruction(by_public_name(model), images, plain_layout(model))
+    torch.testing.assert_close(got, expected, atol=1e-9, rtol=0)
+    truth = torch.rand(got[:, 0].shape) > 0.8
+    loss, plain_loss = (torch.nn.functional.nll_loss(scores, truth.long()) for scores in (got, expected))
+    torch.testing.assert_close(reconstruction_loss(model(images), truth), plain_loss.float())
+    parameters = list(model.parameters())
+    for a, b in zip(*(torch.autograd.grad(x, parameters, materialize_grads=True) for x in (loss, plain_loss)), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-10, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

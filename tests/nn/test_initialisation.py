@@ -5,7 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from compress3d.nn.initialisation import he_normal
+from compress3d.models.compression import CompressionRNN
+from compress3d.nn.gru3d import ConvGRU3D
+from compress3d.nn.initialisation import he_normal, msra, unit_code, unit_gates
+from compress3d.nn.lstm3d import ConvLSTM3D
+from compress3d.scales import scale
 
 
 @pytest.mark.parametrize("width", [64, 256])
@@ -32,3 +36,41 @@ def test_variance_by_hand(layer):
     he_normal(nn.ModuleList([layer]))
     fan_in = layer.weight[0].numel()
     assert layer.weight.var().item() == pytest.approx(2 / (1.0001 * fan_in), rel=0.15)
+
+
+def test_msra_by_hand():
+    """Deviation sqrt(2 / n), n the mean of fan-in and fan-out; the grid's matrices by the public code's n = (4 + N_h) / 2."""
+    torch.manual_seed(0)
+    conv, linear = nn.Conv2d(64, 32, 3), nn.Linear(300, 200)
+    gru, lstm = ConvGRU3D(64, 128), ConvLSTM3D(64, 128)
+    for module in (conv, linear, gru, lstm):
+        msra(module)
+    expected = {
+        conv: (2 / ((64 * 9 + 32 * 9) / 2)) ** 0.5,
+        linear: (2 / 250) ** 0.5,
+        gru.input_map: (2 / 66) ** 0.5,
+        lstm.input_map: (2 / 66) ** 0.5,
+        gru.candidate_map: (2 / (128 * 27)) ** 0.5,
+    }
+    for layer, deviation in expected.items():
+        assert layer.weight.std().item() == pytest.approx(deviation, rel=0.03)
+        assert layer.weight.mean().abs().item() < 0.1 * deviation
+    assert (conv.bias == 0.1).all() and (gru.candidate_map.bias == 0.1).all() and gru.input_map.bias is None
+    assert ((lstm.input_map.bias.view(-1, 64) + lstm.hidden_map.bias[:, None]) == 0.1).all()
+
+
+@pytest.mark.parametrize("architecture", ["original", "small"])
+def test_a_code_says_something_at_the_start(architecture):
+    """N_original's code grows from under 0.1 to 0.4, of at most 1; N_small has no such layer, and nothing changes."""
+    torch.manual_seed(0)
+    model = CompressionRNN(scale("demo"), architecture)
+    unit_gates(model)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    unit_code(model.encoder)
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == ({"encoder.code.weight"} if architecture == "original" else set())
+    code, _ = model.encoder(torch.rand(8, 3, 64, 64) - 0.5, [None] * 3)
+    if architecture == "original":
+        assert 0.3 < code.square().mean().sqrt() < 0.8
+        model.load_state_dict(before)
+        assert model.encoder(torch.rand(8, 3, 64, 64) - 0.5, [None] * 3)[0].square().mean().sqrt() < 0.1

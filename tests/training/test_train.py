@@ -166,3 +166,18 @@ def test_schedule_by_hand():
     assert [schedule(s, warmup=2, steps=10) for s in (0, 1, 2)] == [0.5, 1.0, 1.0]
     assert schedule(6, warmup=2, steps=10) == pytest.approx(0.5)  # half of the cosine
     assert schedule(10, warmup=2, steps=10) == pytest.approx(0.0)
+
+
+def test_learning_rate_by_steps():
+    assert [schedule(s, 1, 60, (20, 40)) for s in (0, 19, 20, 39, 40, 59)] == pytest.approx(
+        [1, 1, 0.1, 0.1, 0.01, 0.01]
+    )
+
+
+def test_l2_pulls_on_weights_and_not_on_biases(run, tmp_path):
+    """The gradient that Adam sees is that of the loss plus weight_decay times the weight: its groups say so."""
+    trainer = Trainer(replace(run, weight_decay=0.5), tmp_path, Workers.join("cpu"))
+    decays = {id(p): g["weight_decay"] for g in trainer.optimizer.param_groups for p in g["params"]}
+    named = dict(trainer.model.named_parameters())
+    assert decays.keys() == {id(p) for p in named.values()}
+    assert {name for name, p in named.items() if decays[id(p)] == 0.5} == {n for n in named if n.endswith("weight")}

@@ -18,11 +18,12 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from compress3d.data.backdrops import Backdrops
 from compress3d.data.store import GRID, SIDE, VIEWS, Store
 
 CROP = 128
 CENTRE = (SIDE - CROP) // 2  # 4: what torchvision's CenterCrop takes for 137 -> 128
-BACKGROUNDS = ("black", "white", "random")
+BACKGROUNDS = ("black", "white", "random", "pictures")
 
 
 class Batch(NamedTuple):
@@ -59,7 +60,12 @@ class ViewBatches(Dataset):
             the flipped pictures are those of the mirrored scene, seen by mirrored cameras.
         crop: "random" (each view its own offsets in 0..9) or "centre" (offset 4).
         background: "black": colours as stored, alpha ignored (Golts). "white", "random": composited over white, or over
-            one light colour per object with channels in 225..255 (Choy).
+            one light colour per object with channels in 225..255 (Choy). "pictures": over a crop of a picture, drawn
+            for each view (the slides' crops of PASCAL VOC).
+        pictures: folder of those pictures, see `compress3d.data.backdrops`.
+        replacement: draw the views of an object with replacement (Choy) instead of without (Golts).
+        flip: with probability 1/2 each view by itself is flipped left-right, the voxels stay (Choy). That is not what
+            any camera sees of an object that is not its own mirror image.
 
     Every epoch (N consecutive objects, N the number of rows in all parts) visits each row exactly once, in the order of
     a permutation drawn by `rng([seed, epoch])`; a minibatch may hold the end of one and the beginning of the next.
@@ -82,6 +88,9 @@ class ViewBatches(Dataset):
         mirror: bool = True,
         crop: str = "random",
         background: str = "black",
+        pictures: str | Path | None = None,
+        replacement: bool = False,
+        flip: bool = False,
     ):
         _check(image_size, grid, background)
         if not 1 <= views[0] <= views[1] <= VIEWS:
@@ -94,6 +103,8 @@ class ViewBatches(Dataset):
             raise ValueError("the parts hold no object")
         self.batch_size, self.views, self.image_size, self.grid = batch_size, tuple(views), image_size, grid
         self.seed, self.steps, self.mirror, self.crop, self.background = seed, steps, mirror, crop, background
+        self.replacement, self.flip = replacement, flip
+        self.backdrops = Backdrops(pictures) if background == "pictures" else None
         self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
     def __len__(self) -> int:
@@ -109,15 +120,29 @@ class ViewBatches(Dataset):
         number = int(rng.integers(self.views[0], self.views[1], endpoint=True))
         views = rng.random((count, VIEWS)).argsort(axis=1)[:, :number]
         offsets = rng.integers(0, SIDE - CROP, (count, number, 2), endpoint=True)
-        flips = rng.random(count) < 0.5
+        mirrored = rng.random(count) < 0.5
         colours = rng.integers(225, 255, (count, 3), endpoint=True)
         if self.crop == "centre":
             offsets[:] = CENTRE
         if not self.mirror:
-            flips[:] = False
-        return _assemble(
-            self.stores, items, views, offsets, flips, colours, self.background, self.image_size, self.grid
-        )
+            mirrored[:] = False
+        # Draws of the options below come last: without them a seed gives what it always gave.
+        if self.replacement:
+            views = rng.integers(0, VIEWS, views.shape)
+        flips = np.repeat(mirrored[:, None], number, axis=1)
+        if self.flip:
+            flips = flips ^ (rng.random(flips.shape) < 0.5)
+        grounds = self._grounds(colours, number, rng)
+        return _assemble(self.stores, items, views, offsets, flips, mirrored, grounds, self.image_size, self.grid)
+
+    def _grounds(self, colours: np.ndarray, number: int, rng: np.random.Generator):
+        """What fills the transparent part of each view: None, or (B, V) of colours (3,) or pictures (128, 128, 3)."""
+        if self.background == "black":
+            return None
+        if self.backdrops is not None:
+            return [[self.backdrops.crop(rng, CROP) for _ in range(number)] for _ in colours]
+        fills = colours if self.background == "random" else np.full_like(colours, 255)
+        return [[fill] * number for fill in fills]
 
     def _order(self, first: int, count: int) -> np.ndarray:
         """Positions `first .. first + count` of the endless row of permutations."""
@@ -156,13 +181,15 @@ class TestViews(Dataset):
             raise IndexError(number)
         rows = self.indices[number * self.batch_size : (number + 1) * self.batch_size]
         views = np.stack([test_view_order(self.store.objects[row].uid, self.seed)[: self.views] for row in rows])
-        colours = np.full((len(rows), 3), 240)  # the light colour that 3D-R2N2 fixes in test
+        # 240: the light colour that 3D-R2N2 fixes in test
+        fill = {"black": None, "white": np.full(3, 255), "random": np.full(3, 240), "pictures": np.full(3, 240)}[
+            self.background
+        ]
+        grounds = None if fill is None else [[fill] * self.views for _ in rows]
         offsets = np.full((*views.shape, 2), CENTRE)
         items = np.stack([np.zeros_like(rows), rows], axis=1)
-        flips = np.zeros(len(rows), bool)
-        return _assemble(
-            [self.store], items, views, offsets, flips, colours, self.background, self.image_size, self.grid
-        )
+        flips = np.zeros(views.shape, bool)
+        return _assemble([self.store], items, views, offsets, flips, flips[:, 0], grounds, self.image_size, self.grid)
 
 
 def test_view_order(uid: str, seed: int = 0) -> np.ndarray:
@@ -186,7 +213,7 @@ def test_views(
     """Test minibatches over the rows `indices`, in their order; the last one may be smaller.
 
     A map-style data set that can be iterated, or given to `DataLoader(..., batch_size=None)`; arguments as in
-    `ViewBatches`, where "random" background is the fixed light colour 240.
+    `ViewBatches`, where "random" and "pictures" backgrounds are the fixed light colour 240.
     """
     return TestViews(store, indices, views, image_size, seed, background, batch_size, grid)
 
@@ -212,8 +239,11 @@ def _item_table(rows_of_parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(tables).astype(np.int64)
 
 
-def _assemble(stores, items, views, offsets, flips, colours, background, image_size, grid) -> Batch:
-    """Read the drawn crops: items `(B, 2)`, views `(B, V)`, offsets `(B, V, 2)`, flips `(B,)`, colours `(B, 3)`."""
+def _assemble(stores, items, views, offsets, flips, mirrored, grounds, image_size, grid) -> Batch:
+    """Read the drawn crops: items `(B, 2)`, views and flips `(B, V)`, offsets `(B, V, 2)`, mirrored `(B,)`.
+
+    `flips` turn pictures left-right, `mirrored` the voxels; `grounds`, where not None, as `ViewBatches._grounds` draws.
+    """
     count, number = views.shape
     images = _empty((count, number, image_size, image_size, 3))
     target = images.numpy()
@@ -222,43 +252,47 @@ def _assemble(stores, items, views, offsets, flips, colours, background, image_s
     for b, (part, row) in enumerate(items.tolist()):
         store = stores[part]
         rgb, alpha = store.rgb[row], store.alpha[row]
-        colour = colours[b] if background == "random" else np.full(3, 255)
         for v in range(number):
             view, (top, left) = views[b, v], offsets[b, v]
             window = slice(top, top + CROP), slice(left, left + CROP)
             picture = rgb[view][window]
-            if background != "black":
-                picture = composite(picture, alpha[view][window], colour)
+            if grounds is not None:
+                picture = composite(picture, alpha[view][window], grounds[b][v])
             if image_size != CROP:
                 crop[:] = picture
                 picture = area_mean(crop, image_size)
-            if flips[b]:
+            if flips[b, v]:
                 for channel in range(3):  # a plane at a time: 14 us, against 55 us pixel by pixel
                     target[b, v, :, :, channel] = picture[:, ::-1, channel]
             else:
                 target[b, v] = picture
         solid = store.occupancy(row)
-        occupancy[b] = solid[::-1] if flips[b] else solid
+        occupancy[b] = solid[::-1] if mirrored[b] else solid
     if grid != GRID:
         step = GRID // grid
         occupancy = occupancy.reshape(count, grid, step, grid, step, grid, step).max(axis=(2, 4, 6))
     return Batch(images.permute(0, 1, 4, 2, 3), torch.from_numpy(occupancy), torch.from_numpy(items))
 
 
-def composite(rgb: np.ndarray, alpha: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """Straight-alpha picture over a plain colour: uint8 `(H, W, 3)`, `(H, W)`, `(3,)` -> uint8 `(H, W, 3)`, rounded.
+def composite(rgb: np.ndarray, alpha: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    """Straight-alpha picture over a plain colour or another picture, rounded: uint8 `(H, W, 3)`, `(H, W)` -> `(H, W, 3)`.
 
-    `rgb` must be 0 where alpha is 0, as in a store: then only the partly transparent pixels, 2 to 5 %, need arithmetic.
+    `ground` is `(3,)` or uint8 `(H, W, 3)`. `rgb` must be 0 where alpha is 0, as in a store: then only the partly
+    transparent pixels, 2 to 5 %, need arithmetic.
     """
-    colour = np.asarray(colour, np.uint32)
-    fill = np.zeros((256, 3), np.uint8)
-    fill[0] = colour
-    mixed = np.take(fill, alpha, axis=0)
+    ground = np.asarray(ground)
+    if ground.ndim == 1:
+        fill = np.zeros((256, 3), np.uint8)
+        fill[0] = ground
+        mixed = np.take(fill, alpha, axis=0)
+    else:
+        mixed = np.where(alpha[..., None] == 0, ground, np.uint8(0))
     mixed += rgb
     partly = np.flatnonzero(alpha - np.uint8(1) < 254)  # 0 wraps to 255: what is left is 1..254
     weight = alpha.ravel()[partly, None].astype(np.uint32)
-    before = mixed.reshape(-1, 3)[partly]  # the fill is 0 there: these are the picture's own colours
-    mixed.reshape(-1, 3)[partly] = (before * weight + colour * (255 - weight) + 127) // 255
+    before = mixed.reshape(-1, 3)[partly]  # the ground is 0 there: these are the picture's own colours
+    behind = ground.astype(np.uint32) if ground.ndim == 1 else ground.reshape(-1, 3)[partly].astype(np.uint32)
+    mixed.reshape(-1, 3)[partly] = (before * weight + behind * (255 - weight) + 127) // 255
     return mixed
 
 

@@ -51,9 +51,7 @@ def spread_rows(values: Sequence[float], count: int) -> np.ndarray:
     return order[np.linspace(0, len(order) - 1, count).round().astype(int)]
 
 
-def decode(
-    run_ids: Mapping[str, str], images: Tensor, rates: Sequence[float]
-) -> dict[str, dict[float, Tensor | None]]:
+def decode(run_ids: Mapping[str, str], images: Tensor, rates: Sequence[float]) -> dict[str, dict[float, Tensor | None]]:
     """What the receiver sees of one view of each object, by the shipped weights of several runs.
 
     Args:

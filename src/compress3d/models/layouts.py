@@ -29,6 +29,11 @@ def to_pytorch(model: Reconstruction) -> dict[str, Tensor]:
 
     A gate's bias is (1, N_h, 1, 1, 1); the LSTM of the main paper has a bias for every unit, (1, N_h, 4, 4, 4).
     """
+    return {name: value.detach().clone() for name, value in by_public_name(model).items()}
+
+
+def by_public_name(model: Reconstruction) -> dict[str, Tensor]:
+    """As `to_pytorch`, not copied: gradients reach the parameters of `model`."""
     found: dict[str, Tensor] = {}
     for name, layer in _encoder_layers(model):
         found |= _weight_and_bias(f"encoder.{name}", layer)
@@ -37,7 +42,7 @@ def to_pytorch(model: Reconstruction) -> dict[str, Tensor]:
         found |= {f"{prefix}.fc_layer.weight": W_x, f"{prefix}.conv3d.weight": W_h, f"{prefix}.bias": b[None]}
     for name, layer in _decoder_layers(model):
         found |= _weight_and_bias(f"decoder.{name}", layer)
-    return {name: value.detach().clone() for name, value in found.items()}
+    return found
 
 
 def from_pytorch(model: Reconstruction, weights: dict[str, Tensor]) -> Reconstruction:
@@ -163,7 +168,9 @@ def _fill_gates(model: Reconstruction, gates: dict[str, tuple[Tensor, Tensor, Te
     W_x, W_h, b = (torch.cat(parts) for parts in zip(*gates.values(), strict=True))
     by_unit = memory.input_map.bias is not None
     if not by_unit and b[0].numel() > 1:
-        raise CheckpointError("bias", "stands for every unit; this network has one for each channel", "name the LSTM network")
+        raise CheckpointError(
+            "bias", "stands for every unit; this network has one for each channel", "name the LSTM network"
+        )
     per_channel = torch.zeros(len(b)) if by_unit else b.flatten()
     maps = [("hidden_map", slice(0, None))]
     if model.network.gru:

@@ -7,50 +7,119 @@ match, so that weights can be copied.
 
 from __future__ import annotations
 
+import itertools
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
-def plain_reconstruction(
-    state: dict[str, Tensor], images: Tensor, pooled: tuple[bool, ...], upsampled: tuple[bool, ...]
-) -> Tensor:
-    """3D-LSTM-3. Log probabilities (B, 2, G, G, G) of `Reconstruction` for images (B, V, 3, H, W), from its state dict.
+class PlainLayout(NamedTuple):
+    """What a network's weights do not say.
+
+    Attributes:
+        gru, residual: which of Choy's five networks.
+        pooled: for each of the encoder's six stages, whether max pooling follows.
+        padding: of the pooling, 0 or 1.
+        upsampled: for each of the decoder's first three stages, whether x2 upsampling precedes.
+        mode: of the upsampling, "nearest" or "zeros".
+        outer: see `compress3d.models.residual.LastStage`.
+    """
+
+    gru: bool
+    residual: bool
+    pooled: tuple[bool, ...]
+    padding: int
+    upsampled: tuple[bool, ...]
+    mode: str
+    outer: bool
+
+
+def plain_layout(model: nn.Module) -> PlainLayout:
+    """The layout of a `Reconstruction`."""
+    decoder = model.decoder
+    firsts = [stage.a for stage in decoder.stages[:3]] if model.network.residual else list(decoder.convs[:3])
+    modes = [getattr(conv, "mode", None) for conv in firsts]
+    return PlainLayout(
+        model.network.gru,
+        model.network.residual,
+        model.encoder.pooled,
+        model.encoder.padding,
+        tuple(mode is not None for mode in modes),
+        next((mode for mode in modes if mode), "nearest"),
+        model.network.residual and decoder.stages[3].outer,
+    )
+
+
+def plain_reconstruction(weights: dict[str, Tensor], images: Tensor, layout: PlainLayout) -> Tensor:
+    """3D-R2N2. Log probabilities (B, 2, G, G, G) of `Reconstruction` for images (B, V, 3, H, W).
 
     Args:
-        state: parameters by name, as `Reconstruction.state_dict()` gives them.
-        pooled: for each of the six convolutions of the encoder, whether max pooling follows.
-        upsampled: for each of the first four convolutions of the decoder, whether nearest x2 upsampling precedes.
+        weights: by their public names, as `compress3d.models.layouts.to_pytorch` gives them.
+        images: in [0, 1].
+        layout: the network.
     """
-    hidden = state["lstm.hidden_map.weight"].shape[1]
+    hidden = weights["encoder.t_x_s_update.conv3d.weight" if layout.gru else "encoder.t_x_s_input.conv3d.weight"].shape[1]
     h = c = images.new_zeros(len(images), hidden, 4, 4, 4)
     for t in range(images.shape[1]):
         x = images[:, t]
         for n in range(6):
-            x = F.conv2d(
-                x, state[f"encoder.convs.{n}.weight"], state[f"encoder.convs.{n}.bias"], padding=(3 if n == 0 else 1)
-            )
-            x = F.leaky_relu(F.max_pool2d(x, 2) if pooled[n] else x, 0.01)
-        x = F.leaky_relu(F.linear(x.flatten(1), state["fc.weight"], state["fc.bias"]), 0.01)
-        gates = []
-        for k in range(3):
-            rows = slice(k * hidden, (k + 1) * hidden)
-            cells = slice(k * hidden * 64, (k + 1) * hidden * 64)
-            z = F.linear(x, state["lstm.input_map.weight"][cells], state["lstm.input_map.bias"][cells])
-            z = z.view(-1, hidden, 4, 4, 4)
-            z = z + F.conv3d(h, state["lstm.hidden_map.weight"][rows], state["lstm.hidden_map.bias"][rows], padding=1)
-            gates.append(z)
-        c = torch.sigmoid(gates[1]) * c + torch.sigmoid(gates[0]) * torch.tanh(gates[2])
-        h = torch.tanh(c)
+            x = _plain_stage(weights, x, f"encoder.conv{n + 1}", layout.residual)
+            x = F.max_pool2d(x, 2, padding=layout.padding) if layout.pooled[n] else x
+        code = F.leaky_relu(F.linear(x.flatten(1), weights["encoder.fc7.weight"], weights["encoder.fc7.bias"]), 0.01)
+        if layout.gru:
+            u = torch.sigmoid(_plain_gate(weights, "t_x_s_update", code, h))
+            r = torch.sigmoid(_plain_gate(weights, "t_x_s_reset", code, h))
+            h = u * h + (1 - u) * torch.tanh(_plain_gate(weights, "t_x_rs", code, r * h))
+        else:
+            i = torch.sigmoid(_plain_gate(weights, "t_x_s_input", code, h))
+            f = torch.sigmoid(_plain_gate(weights, "t_x_s_forget", code, h))
+            c = f * c + i * torch.tanh(_plain_gate(weights, "t_x_s_cell", code, h))
+            h = torch.tanh(c)
     x = h
-    for n in range(4):
-        if upsampled[n]:
-            x = F.interpolate(x, scale_factor=2, mode="nearest")
-        x = F.leaky_relu(
-            F.conv3d(x, state[f"decoder.convs.{n}.weight"], state[f"decoder.convs.{n}.bias"], padding=1), 0.01
-        )
-    x = F.conv3d(x, state["decoder.classify.weight"], state["decoder.classify.bias"], padding=1)
-    return F.log_softmax(x, dim=1)
+    for n in range(3):
+        x = _plain_upsampling(x, layout.mode) if layout.upsampled[n] else x
+        x = _plain_stage(weights, x, f"decoder.conv{n + 7}", layout.residual)
+    if layout.residual:
+        a = F.leaky_relu(_plain_conv(weights, x, "decoder.conv10a"), 0.01)
+        b = F.leaky_relu(_plain_conv(weights, a, "decoder.conv10b"), 0.01)
+        x = b + _plain_conv(weights, b if layout.outer else a, "decoder.conv10c")
+    else:
+        x = F.leaky_relu(_plain_conv(weights, x, "decoder.conv10"), 0.01)
+    return F.log_softmax(_plain_conv(weights, x, "decoder.conv11"), dim=1)
+
+
+def _plain_conv(weights: dict[str, Tensor], x: Tensor, name: str) -> Tensor:
+    kernel = weights[f"{name}.weight"]
+    apply = F.conv2d if kernel.dim() == 4 else F.conv3d
+    return apply(x, kernel, weights[f"{name}.bias"], padding=kernel.shape[-1] // 2)
+
+
+def _plain_stage(weights: dict[str, Tensor], x: Tensor, name: str, residual: bool) -> Tensor:
+    """A convolution, or two with a shortcut: 1 x 1 where there is a third, the input in stages 6, 7 and 8."""
+    if not residual:
+        return F.leaky_relu(_plain_conv(weights, x, name), 0.01)
+    y = F.leaky_relu(_plain_conv(weights, x, f"{name}a"), 0.01)
+    y = F.leaky_relu(_plain_conv(weights, y, f"{name}b"), 0.01)
+    if f"{name}c.weight" in weights:
+        return y + _plain_conv(weights, x, f"{name}c")
+    return y + x if name.endswith(("conv6", "conv7", "conv8")) else y
+
+
+def _plain_gate(weights: dict[str, Tensor], name: str, code: Tensor, h: Tensor) -> Tensor:
+    kernel = weights[f"encoder.{name}.conv3d.weight"]
+    z = F.conv3d(h, kernel, padding=kernel.shape[-1] // 2) + weights[f"encoder.{name}.bias"]
+    return z + F.linear(code, weights[f"encoder.{name}.fc_layer.weight"]).view_as(h)
+
+
+def _plain_upsampling(x: Tensor, mode: str) -> Tensor:
+    """Every voxel to 2 x 2 x 2, in all eight places or ("zeros") in the first one."""
+    y = x.new_zeros(*x.shape[:2], *(2 * side for side in x.shape[2:]))
+    for corner in itertools.product((0, 1), repeat=3):
+        if mode == "nearest" or corner == (0, 0, 0):
+            y[:, :, corner[0] :: 2, corner[1] :: 2, corner[2] :: 2] = x
+    return y
 
 
 def plain_compression(

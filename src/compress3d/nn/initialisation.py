@@ -7,6 +7,8 @@ import math
 
 from torch import nn
 
+from compress3d.nn.gru3d import ConvGRU3D
+from compress3d.nn.lstm3d import ConvLSTM3D
 from compress3d.nn.recurrent import ConvLSTMCell
 
 SLOPE = 0.01  # of the LeakyReLU behind the layers
@@ -26,6 +28,30 @@ def he_normal(module: nn.Module) -> None:
         if isinstance(layer, (nn.Conv2d, nn.Conv3d, nn.Linear)):
             nn.init.kaiming_normal_(layer.weight, a=SLOPE)
             nn.init.zeros_(layer.bias)
+
+
+def msra(module: nn.Module) -> None:
+    """Draw the weights of every convolution and linear layer of `module` as the original 3D-R2N2 does; biases are 0.1.
+
+    Normal with variance 2 / n, n the mean of fan-in and fan-out. For the matrices that feed the grid the public code takes
+    n = (4 + 128) / 2, from the grid's side and its channels: a deviation of 0.17, where their real fans would give 0.015.
+    A bias that stands beside another one (the LSTM's two) is 0, so that their sum is 0.1.
+
+    Args:
+        module: changed in place; draws come from torch's global generator.
+    """
+    memories = [m for m in module.modules() if isinstance(m, (ConvLSTM3D, ConvGRU3D))]
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Conv3d, nn.Linear)):
+            kernel = layer.weight[0, 0].numel()
+            n = (layer.weight.shape[0] + layer.weight.shape[1]) * kernel / 2
+            nn.init.normal_(layer.weight, std=math.sqrt(2 / n))
+            if layer.bias is not None:
+                nn.init.constant_(layer.bias, 0.1)
+    for memory in memories:
+        nn.init.normal_(memory.input_map.weight, std=math.sqrt(2 / ((memory.grid + memory.hidden_channels) / 2)))
+        if memory.input_map.bias is not None:
+            nn.init.zeros_(memory.input_map.bias)
 
 
 def unit_gates(module: nn.Module) -> None:

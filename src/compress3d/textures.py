@@ -1,0 +1,109 @@
+"""Does texture disturb the reconstruction, as the slides of 3D-R2N2 say? The same objects and cameras in three dresses.
+
+Procedural objects that no network has seen (another seed), rendered plain (one grey), coloured (as those of the
+training data) and strongly textured (noise in full contrast and all hues on every surface).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from compress3d import metrics, results
+from compress3d.data.camera import sample_cameras
+from compress3d.data.loader import CENTRE, CROP, area_mean
+from compress3d.data.mesh import Material, Mesh
+from compress3d.data.render import Renderer
+from compress3d.data.shapenet import CATEGORIES
+from compress3d.data.shapes import make
+from compress3d.errors import ConfigError
+from compress3d.evaluate import load_model
+from compress3d.scales import scale as sizes
+from compress3d.transmit import probabilities
+from compress3d.views import networks
+
+DRESSES = ("plain", "coloured", "textured")
+SEED = 1  # the training objects have seed 0
+OBJECTS = 52  # four of each class
+VIEWS = 5
+GREY = (0.6, 0.6, 0.6)
+SIDE, CELLS = 64, 16  # texels a side, and squares of one colour; the mapping repeats them over an object
+
+
+def dress(mesh: Mesh, name: str, rng: np.random.Generator) -> Mesh:
+    """The mesh in another dress; the surface is the same.
+
+    Raises:
+        ConfigError: there is no such dress.
+    """
+    if name == "coloured":
+        return mesh
+    if name == "plain":
+        return replace(mesh, materials=[Material(GREY)] * len(mesh.materials), textures=[])
+    if name == "textured":
+        cells = rng.integers(0, 256, (len(mesh.materials), CELLS, CELLS, 3), dtype=np.uint8)
+        textures = [np.kron(c, np.ones((SIDE // CELLS, SIDE // CELLS, 1), np.uint8)) for c in cells]
+        return replace(
+            mesh, materials=[Material((1.0, 1.0, 1.0), texture=n) for n in range(len(textures))], textures=textures
+        )
+    raise ConfigError(f"dress {name!r}", "does not exist", f"choose one of {', '.join(DRESSES)}")
+
+
+def render(name: str, count: int = OBJECTS, image_size: int = 64) -> tuple[torch.Tensor, np.ndarray, list[str]]:
+    """Views uint8 (N, 5, 3, S, S) on black, occupancy bool (N, 32, 32, 32) and categories of the objects in a dress."""
+    views, truth, categories = [], [], []
+    for number in range(count):
+        category = CATEGORIES[number % len(CATEGORIES)]
+        shape = make(category, number // len(CATEGORIES), SEED)
+        rng = np.random.default_rng([SEED, number])
+        cameras = sample_cameras(rng, VIEWS)  # drawn first: the same in every dress
+        renderer = Renderer(dress(shape.mesh, name, rng))
+        for camera in cameras:
+            rgba = renderer(camera)
+            colours = np.where(rgba[..., 3:] > 0, rgba[..., :3], 0)[CENTRE : CENTRE + CROP, CENTRE : CENTRE + CROP]
+            views.append(colours if image_size == CROP else area_mean(np.ascontiguousarray(colours), image_size))
+        truth.append(shape.occupancy())
+        categories.append(category)
+    images = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).unflatten(0, (count, VIEWS))
+    return images, np.stack(truth).astype(bool), categories
+
+
+def compare(scale: str = "demo", count: int = OBJECTS) -> dict:
+    """Score every network in every dress; writes `results/<scale>/textures.json`.
+
+    Each network has, for each dress, `metrics.summary`; and for plain and textured the paired difference of IoU to coloured
+    with its 95 % interval over the same objects.
+
+    Raises:
+        ConfigError: no weights of such a network are here.
+    """
+    runs, size = list(networks(scale)), sizes(scale)
+    if not runs:
+        raise ConfigError(f"scale {scale}", "has no trained network", f"run `compress3d sweep --scale {scale}` first")
+    if size.grid != 32:
+        raise ConfigError(f"scale {scale}", "has another grid than the objects", "choose demo or paper")
+    rendered = {name: render(name, count, size.image_size) for name in DRESSES}
+    found: dict[str, dict] = {}
+    for run in runs:
+        model = load_model(run)
+        scores = {
+            name: metrics.summary(probabilities(model, images, None), truth, categories)
+            for name, (images, truth, categories) in rendered.items()
+        }
+        usual = np.array(scores["coloured"]["iou"])
+        differences = {
+            name: metrics.paired_interval(np.array(scores[name]["iou"]), usual) for name in DRESSES if name != "coloured"
+        }
+        found[run.id] = {"dresses": scores, "differences": differences}
+    data = {
+        "run": {"id": f"{scale}/textures", "model": "textures", "rate": None, "scale": scale, "seed": SEED, "tag": "study"},
+        "test": {"store": "shapes", "objects": count, "views": VIEWS, "threshold": metrics.THRESHOLD},
+        "points": [],  # nothing here belongs on a curve of rates
+        "networks": found,
+        "provenance": {"commands": [f"compress3d textures --scale {scale}"], "device": "cpu", "minutes": None,
+                       "versions": results.versions()},
+    }  # fmt: skip
+    results.save(f"{scale}/textures", data)
+    return results.load(f"{scale}/textures")
