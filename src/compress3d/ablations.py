@@ -1,4 +1,4 @@
-"""What the paper leaves open, settled by short runs that differ in one setting each (FACTS: readings R1, R2, D1, D2, ...).
+"""What the paper leaves open, settled by short runs that differ in one setting each: readings R1 and R2, D1 and D2, ....
 
 All of them share one schedule, shorter than that of the figures: they say which reading does better after the same
 few steps, not how good either can get.
