@@ -6,6 +6,7 @@ training data) and strongly textured (noise in full contrast and all hues on eve
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -79,7 +80,7 @@ def compare(scale: str = "demo", count: int = OBJECTS) -> dict:
     Raises:
         ConfigError: no weights of such a network are here.
     """
-    runs, size = list(networks(scale)), sizes(scale)
+    started, runs, size = time.monotonic(), list(networks(scale)), sizes(scale)
     if not runs:
         raise ConfigError(f"scale {scale}", "has no trained network", f"run `compress3d sweep --scale {scale}` first")
     if size.grid != 32:
@@ -98,11 +99,11 @@ def compare(scale: str = "demo", count: int = OBJECTS) -> dict:
         }
         found[run.id] = {"dresses": scores, "differences": differences}
     data = {
-        "run": {"id": f"{scale}/textures", "model": "textures", "rate": None, "scale": scale, "seed": SEED, "tag": "study"},
+        "run": {"id": f"{scale}/textures", "model": "textures", "rate": None, "scale": scale, "seed": None, "tag": "study"},
         "test": {"store": "shapes", "objects": count, "views": VIEWS, "threshold": metrics.THRESHOLD},
         "points": [],  # nothing here belongs on a curve of rates
         "networks": found,
-        "provenance": {"commands": [f"compress3d textures --scale {scale}"], "device": "cpu", "minutes": None,
+        "provenance": {"commands": [f"compress3d textures --scale {scale}"], "device": "cpu", "minutes": (time.monotonic() - started) / 60,
                        "versions": results.versions()},
     }  # fmt: skip
     results.save(f"{scale}/textures", data)

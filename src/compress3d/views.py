@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -67,7 +68,7 @@ def compare(store: Store, scale: str = "demo") -> dict:
     Raises:
         ConfigError: no weights of such a network are here.
     """
-    runs = list(networks(scale))
+    started, runs = time.monotonic(), list(networks(scale))
     if not runs:
         raise ConfigError(f"scale {scale}", "has no trained network", f"run `compress3d sweep --scale {scale}` first")
     rows = store.select(split="test", clean=True)
@@ -82,12 +83,12 @@ def compare(store: Store, scale: str = "demo") -> dict:
             "parameters": sum(p.numel() for p in model.parameters()),
         }
     data = {
-        "run": {"id": f"{scale}/views", "model": "views", "rate": None, "scale": scale, "seed": 0, "tag": "study"},
+        "run": {"id": f"{scale}/views", "model": "views", "rate": None, "scale": scale, "seed": None, "tag": "study"},
         "test": {"store": store.name, "sha256": store.sha256, "objects": [store.objects[r].uid for r in rows],
                  "categories": categories, "threshold": metrics.THRESHOLD},
         "points": [],  # nothing here belongs on a curve of rates
         "networks": found,
-        "provenance": {"commands": [f"compress3d views --scale {scale}"], "device": "cpu", "minutes": None,
+        "provenance": {"commands": [f"compress3d views --scale {scale}"], "device": "cpu", "minutes": (time.monotonic() - started) / 60,
                        "versions": results.versions()},
     }  # fmt: skip
     results.save(f"{scale}/views", data)
