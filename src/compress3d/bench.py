@@ -76,7 +76,8 @@ def bench_reconstruction(
         repeats,
     )
     speedup = {name: times[f"{name.split()[0]} plain"] / value for name, value in times.items() if "plain" not in name}
-    return {"milliseconds": times, "speedup": speedup, "batch": batch, "views": views, "scale": scale_name, "network": network}
+    sizes = {"batch": batch, "views": views, "scale": scale_name, "network": network}
+    return {"milliseconds": times, "speedup": speedup, **sizes}
 
 
 def bench_compression(scale_name: str = "paper", batch: int = 1, iterations: int = 4, repeats: int = 3) -> dict:

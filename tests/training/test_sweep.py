@@ -270,3 +270,14 @@ def test_folder_is_held_until_its_process_ends_however_it_ends(tmp_path):
         pass
     with claimed(tmp_path / "run"):  # and it was given back
         pass
+
+
+def test_a_setting_that_came_later_had_its_default(here):
+    """Results and weights from before a field existed count, as long as the table has the field's default."""
+    run = find("demo/direct-r6-1200-s0")
+    old = {name: value for name, value in results.rounded(run.describe()).items() if name not in ("flip", "milestones")}
+    save_weights(nn.Linear(2, 2), weights_path(run), {"run": old})
+    assert state(run) == "evaluate"
+    results.save(run.id, {"run": old, "points": [], "provenance": {"minutes": 2.5, "device": "cpu"}})
+    assert state(run) == "done"
+    assert state(replace(run, flip=True)) == "train"

@@ -4,7 +4,7 @@
 |---|---|---|---|
 | gates | rows of one matrix, of one kernel | a layer each | a layer each: Wh, Wx, b |
 | grid of the hidden state | channel, depth, row, column | the same | depth, channel, row, column |
-| kernels | correlated, as torch does | the same | convolved: mirrored in every axis; 3D as (out, depth, in, row, column) |
+| kernels | correlated | the same | convolved: mirrored in every axis; 3D as (out, depth, in, row, column) |
 | matrices | (out, in) | the same | (in, out) |
 
 Names and order are those of the public GRU networks. No LSTM was published; its gates are named by analogy.
@@ -25,7 +25,7 @@ GATE_NAMES = {"gru": ("t_x_s_update", "t_x_s_reset", "t_x_rs"), "lstm": ("t_x_s_
 
 
 def to_pytorch(model: Reconstruction) -> dict[str, Tensor]:
-    """State dict under the names of the PyTorch ports (`encoder.conv1a.weight`, `encoder.t_x_s_update.fc_layer.weight` ...).
+    """State dict under the names of the PyTorch ports: `encoder.conv1a.weight`, `encoder.t_x_s_update.conv3d.weight` ...
 
     A gate's bias is (1, N_h, 1, 1, 1); the LSTM of the main paper has a bias for every unit, (1, N_h, 4, 4, 4).
     """

@@ -29,7 +29,7 @@ def pooled_stages(scale: Scale) -> tuple[bool, ...]:
 
 
 def feature_side(scale: Scale, padded: bool) -> int:
-    """Cells a side at the end of an encoder: 2, or 3 where a pooling turns n cells into n // 2 + 1 (127 and 128 -> 3)."""
+    """Cells a side at the end of an encoder: 2, or 3 where a pooling makes n // 2 + 1 of n (127 and 128 -> 3)."""
     return CODE_SIDE + 1 if padded else CODE_SIDE
 
 

@@ -1,7 +1,8 @@
 """3D-R2N2 (Choy 2016): several views of an object to an occupancy grid, in its five networks.
 
 ```
-views (B, V, 3, H, W) -> encoder E3D, each view -> codes (B, V, K) -> 3D LSTM or GRU (B, 128, 4, 4, 4) -> decoder D3D -> (B, G, G, G)
+views (B, V, 3, H, W) -> encoder E3D, each view -> codes (B, V, K) -> 3D LSTM or GRU (B, 128, 4, 4, 4)
+    -> decoder D3D -> (B, G, G, G)
 ```
 3D-LSTM-3 is the network of the main paper (Sec. 2.3 and Fig. 4 of Golts 2021); the others are those that Choy compares.
 """

@@ -60,7 +60,8 @@ def plain_reconstruction(weights: dict[str, Tensor], images: Tensor, layout: Pla
         images: in [0, 1].
         layout: the network.
     """
-    hidden = weights["encoder.t_x_s_update.conv3d.weight" if layout.gru else "encoder.t_x_s_input.conv3d.weight"].shape[1]
+    first = "t_x_s_update" if layout.gru else "t_x_s_input"
+    hidden = weights[f"encoder.{first}.conv3d.weight"].shape[1]
     h = c = images.new_zeros(len(images), hidden, 4, 4, 4)
     for t in range(images.shape[1]):
         x = images[:, t]

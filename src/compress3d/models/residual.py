@@ -75,7 +75,7 @@ class ResidualEncoder(nn.Module):
 class DecoderStage(nn.Module):
     """Two convolutions with LeakyReLU, the first behind a x2 upsampling where `upsampling` is given.
 
-    The shortcut carries the (upsampled) input: as it is where the channels are the same, else through a 1^3 convolution.
+    The shortcut carries the (upsampled) input, through a 1^3 convolution where the channels differ.
     """
 
     def __init__(self, in_channels: int, out_channels: int, upsampling: str | None):
@@ -103,8 +103,8 @@ class LastStage(nn.Module):
 
     Args:
         in_channels, out_channels: of the stage.
-        outer: what the third one reads. False: what the second reads (the original). True: what the second gives, so that
-            nothing is passed by (the public PyTorch ports).
+        outer: what the third one reads. False: what the second reads (the original). True: what the second gives, so
+            that nothing is passed by (the public PyTorch ports).
     """
 
     def __init__(self, in_channels: int, out_channels: int, outer: bool):
