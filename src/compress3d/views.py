@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 
@@ -45,15 +46,19 @@ def by_order(model: torch.nn.Module, images: torch.Tensor, truth: np.ndarray, or
         model: a reconstruction network.
         images: uint8 (N, V, 3, H, W).
         truth: (N, G, G, G).
-        orders: permutations, the same for all objects; the first is the given order.
+        orders: different permutations, the same for all objects; the first is the given order.
 
     Returns:
         `miou` of each order, `spread`, the mean over objects of the deviation of their IoU over orders, and `largest`,
         the largest difference of an object's IoU between two orders.
     """
-    rng = np.random.default_rng(0)
-    permutations = [np.arange(images.shape[1])] + [rng.permutation(images.shape[1]) for _ in range(orders - 1)]
-    iou = np.stack([metrics.iou(probabilities(model, images[:, p], None), truth) for p in permutations])
+    rng, count = np.random.default_rng(0), images.shape[1]
+    permutations = [tuple(range(count))]
+    while len(permutations) < min(orders, math.factorial(count)):
+        drawn = tuple(rng.permutation(count).tolist())
+        if drawn not in permutations:
+            permutations.append(drawn)
+    iou = np.stack([metrics.iou(probabilities(model, images[:, list(p)], None), truth) for p in permutations])
     return {
         "miou": [float(v) for v in iou.mean(axis=1)],
         "spread": float(iou.std(axis=0).mean()),

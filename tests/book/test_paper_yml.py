@@ -95,6 +95,37 @@ PRINTED = {
         "lstm_1": (0.499, 0.116), "gru_1": (0.540, 0.105), "lstm_3": (0.539, 0.106), "gru_3": (0.592, 0.091),
         "res3d_gru_3": (0.634, 0.080),
     },
+    "choy2016pascal.kar": {
+        "aeroplane": 0.298, "bicycle": 0.144, "boat": 0.188, "bus": 0.501, "car": 0.472, "chair": 0.234,
+        "motorbike": 0.361, "sofa": 0.149, "train": 0.249, "tvmonitor": 0.492, "mean": 0.318,
+    },
+    "choy2016pascal.res3d_gru_3": {
+        "aeroplane": 0.544, "bicycle": 0.499, "boat": 0.560, "bus": 0.816, "car": 0.699, "chair": 0.280,
+        "motorbike": 0.649, "sofa": 0.332, "train": 0.672, "tvmonitor": 0.574, "mean": 0.571,
+    },
+    "xie2019pix2vox.r2n2_by_category": {
+        "airplane": [0.513, 0.536, 0.549, 0.556, 0.561], "bench": [0.421, 0.484, 0.502, 0.516, 0.527],
+        "cabinet": [0.716, 0.746, 0.763, 0.767, 0.772], "car": [0.798, 0.821, 0.829, 0.833, 0.836],
+        "chair": [0.466, 0.515, 0.533, 0.541, 0.550], "display": [0.468, 0.527, 0.545, 0.558, 0.565],
+        "lamp": [0.381, 0.406, 0.415, 0.416, 0.421], "loudspeaker": [0.662, 0.696, 0.708, 0.714, 0.717],
+        "rifle": [0.544, 0.582, 0.593, 0.595, 0.600], "sofa": [0.628, 0.677, 0.690, 0.698, 0.706],
+        "table": [0.513, 0.550, 0.564, 0.573, 0.580], "telephone": [0.661, 0.717, 0.732, 0.738, 0.754],
+        "watercraft": [0.513, 0.576, 0.596, 0.604, 0.610],
+    },
+    "xie2019pix2vox.test_objects": {
+        "airplane": 810, "bench": 364, "cabinet": 315, "car": 1501, "chair": 1357, "display": 220, "lamp": 465,
+        "loudspeaker": 325, "rifle": 475, "sofa": 635, "table": 1703, "telephone": 211, "watercraft": 389,
+    },
+    "xie2019pix2vox.pix2vox_f_by_category": {
+        "airplane": 0.600, "bench": 0.538, "cabinet": 0.765, "car": 0.837, "chair": 0.535, "display": 0.511,
+        "lamp": 0.435, "loudspeaker": 0.707, "rifle": 0.598, "sofa": 0.687, "table": 0.587, "telephone": 0.770,
+        "watercraft": 0.582,
+    },
+    "literature_by_views": {
+        "views": [1, 2, 3, 4, 5, 8, 12, 16, 20],
+        "r2n2": [0.560, 0.603, 0.617, 0.625, 0.634, 0.635, 0.636, 0.636, 0.636],
+        "pix2vox_f": [0.634, 0.660, 0.668, 0.673, 0.676, 0.680, 0.682, 0.684, 0.684],
+    },
 }  # fmt: skip
 
 
