@@ -267,5 +267,23 @@ def bench(
     run_bench(out, quick=quick)
 
 
+@app.command()
+def reconstruct(
+    photos: Annotated[list[str], typer.Argument(help="Pictures of one object: files, folders, patterns.")],
+    out: Annotated[list[str], typer.Option(help="File to write: .glb, .obj, .npz or .html; may be repeated.")],
+    run: Annotated[str, typer.Option(help="Run id; the network with the highest mIoU where left out.")] = "",
+    rate: Annotated[float | None, typer.Option(help="Compression rate, for runs that serve several.")] = None,
+    background: Annotated[
+        str,
+        typer.Option(help="'auto': alpha, else a plain border, or kept; 'alpha', 'border', 'black', 'white', 'keep'."),
+    ] = "auto",
+    threshold: Annotated[float, typer.Option(help="A voxel is occupied above this probability.")] = 0.4,
+) -> None:
+    """Rebuild an object from your own photographs, and say what was done to each and whether to trust the result."""
+    from compress3d.own_photos import reconstruct as rebuild_photos
+
+    rebuild_photos(photos, out, run, rate, background, threshold)
+
+
 if __name__ == "__main__":
     main()
