@@ -1,4 +1,4 @@
-"""The command line: `compress3d data | train | evaluate | sweep | timing | bench`. Every command calls one function of the package."""
+"""The command line: `compress3d data | train | evaluate | sweep | timing | bench | reconstruct`. Every command calls one function of the package."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from compress3d.errors import Compress3DError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 data = typer.Typer(no_args_is_help=True, help="Build and check stores of views and voxels.")
 app.add_typer(data, name="data")
+data_build = typer.Typer(no_args_is_help=True, help="Build a store, or go on with an interrupted build.")
+data.add_typer(data_build, name="build")
 
 
 def main() -> None:
@@ -23,9 +25,10 @@ def main() -> None:
     except Compress3DError as error:
         print(f"compress3d: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("compress3d: stopped; run the same command again to go on", file=sys.stderr)
-        raise SystemExit(130) from None
+    except SystemExit as ended:
+        if ended.code == 130:  # what typer makes of Ctrl-C
+            print("compress3d: stopped; run the same command again to go on", file=sys.stderr)
+        raise
 
 
 def _store(name_or_path: str) -> Path:
@@ -35,7 +38,8 @@ def _store(name_or_path: str) -> Path:
     return Path(name_or_path) if "/" in name_or_path else paths.cache() / name_or_path
 
 
-@data.command("shapes")
+@data_build.command("shapes")
+@data.command("shapes", hidden=True)  # as version 0.1 spelled it
 def data_shapes(
     count: Annotated[int, typer.Option(help="Objects to make.")] = 3250,
     seed: Annotated[int, typer.Option(help="Object i of a category is a function of (category, i, seed).")] = 0,
@@ -48,7 +52,8 @@ def data_shapes(
     print(build("shapes", _store(out), count=count, seed=seed, workers=workers))
 
 
-@data.command("cad")
+@data_build.command("cad")
+@data.command("cad", hidden=True)  # as version 0.1 spelled it
 def data_cad(
     source: Annotated[list[Path], typer.Option(help="Folder of unpacked packages; may be given several times.")],
     out: Annotated[str, typer.Option(help="Store: a name in the cache, or a folder.")] = "cad",
@@ -60,9 +65,10 @@ def data_cad(
     print(build("cad", _store(out), sources=source, workers=workers))
 
 
-@data.command("shapenet")
+@data_build.command("shapenet")
+@data.command("shapenet", hidden=True)  # as version 0.1 spelled it
 def data_shapenet(
-    source: Annotated[Path, typer.Option(help="Folder or archive with ShapeNetRendering and ShapeNetVox32.")],
+    source: Annotated[Path, typer.Option(help="Folder of ShapeNetRendering and ShapeNetVox32, as folders or as .tgz.")],
     out: Annotated[str, typer.Option(help="Store: a name in the cache, or a folder.")] = "shapenet",
     split: Annotated[
         str | None,
@@ -72,15 +78,16 @@ def data_shapenet(
     limit: Annotated[int | None, typer.Option(help="At most so many objects a class.")] = None,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
 ) -> None:
-    """Read ShapeNetRendering and ShapeNetVox32 exactly as they are distributed."""
+    """Read ShapeNetRendering and ShapeNetVox32 as they are distributed: 79 GB, and 13 to unpack them; or a part."""
     from compress3d.data.build import build
 
     chosen = split if split in (None, "sorted", "index") else Path(split)
     options = {"split": chosen, "categories": category or None, "limit": limit, "workers": workers}
-    print(build("shapenet", _store(out), source=source, **options))
+    print(build("shapenet", _store(out), source=source, report=lambda line: print(line, flush=True), **options))
 
 
-@data.command("smoke")
+@data_build.command("smoke")
+@data.command("smoke", hidden=True)  # as version 0.1 spelled it
 def data_smoke() -> None:
     """Make the few dozen procedural objects of the smoke scale."""
     from compress3d.data.build import smoke_store

@@ -205,8 +205,16 @@ def _table(**settings) -> tuple[Run, ...]:
 
 
 def _low_rates(**settings) -> tuple[Run, ...]:
-    """Sec. 4.3 at 12:1 and 6:1, binarizer off, JPEG 2000 trained at the one rate; and the uncompressed network."""
-    makers = (partial(Run, "implicit"), _sequential, partial(Run, "direct"))
+    """Sec. 4.3 at 12:1 and 6:1, binarizer off, JPEG 2000 trained at the one rate; and the uncompressed network.
+
+    Sequential's codec learns at a third of the usual rate here: at 3e-3 it saturated on a flat picture (L_comp 0.079 at 12:1, mIoU
+    0.09).
+    """
+    makers = (
+        partial(Run, "implicit"),
+        partial(_sequential, codec_learning_rate=1e-3, codec_warmup=200),
+        partial(Run, "direct"),
+    )
     return (
         Run("uncompressed", **settings),
         *(make(rate, binary=False, **settings) for rate in FLOAT_RATES for make in makers),

@@ -161,14 +161,6 @@ def test_objects_are_sorted_and_strays_ignored(layout):
     assert tables == {}
 
 
-def test_folder_beside_an_archive_is_refused(layout, tmp_path):
-    (tmp_path / "packed").mkdir()
-    pack(layout, "ShapeNetRendering.tgz", ["ShapeNetRendering"], "w:gz")
-    (tmp_path / "packed" / "ShapeNetVox32").mkdir()
-    with pytest.raises(DataError, match="unpack both or neither"):
-        find_items(tmp_path / "packed")
-
-
 def test_a_file_missing_in_an_archive_is_named(layout, tmp_path):
     (tmp_path / "packed").mkdir()
     (layout / "ShapeNetRendering" / CHAIR / "model2" / "rendering" / "09.png").unlink()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
+
+from compress3d.errors import DataError
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -23,6 +27,9 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
     Args:
         function: importable by name (it is pickled).
         items: its arguments, pickled too.
+
+    Raises:
+        DataError: a process was ended from outside, as the system does when the memory is full.
 
     Example:
         >>> list(ordered_map(abs, [-3, 2], workers=0))
@@ -40,13 +47,17 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        except BrokenProcessPool:
+            problem = "was ended from outside, perhaps because the memory is full"
+            raise DataError("a worker process", problem, "run the same command again with fewer --workers") from None
         finally:
             for future in waiting:
                 future.cancel()
 
 
 def _end_with(parent: int) -> None:
-    """In a worker: end when the parent was killed; otherwise it would wait for work forever."""
+    """In a worker: end when the parent was killed, or it would wait for work forever; leave Ctrl-C to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:

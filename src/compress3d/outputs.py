@@ -1,0 +1,98 @@
+"""A rebuilt object as files: .glb, .obj, .npz and an .html viewer."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from compress3d.checkpoint import write_atomically
+from compress3d.confidence import Trust
+from compress3d.errors import ConfigError, DataError
+from compress3d.meshes import glb_bytes, obj_bytes
+from compress3d.rebuild import Rebuilt
+
+SUFFIXES = (".glb", ".obj", ".npz", ".html")
+
+
+def check_names(paths: Iterable[str | Path]) -> list[Path]:
+    """The paths, if `write` can serve them; asked before the work.
+
+    Raises:
+        ConfigError: another suffix than the four, or a folder.
+    """
+    found = [Path(path) for path in paths]
+    for path in found:
+        if path.suffix.lower() not in SUFFIXES:
+            raise ConfigError(
+                path, "is of no kind that can be written", f"end its name in one of {', '.join(SUFFIXES)}"
+            )
+        if path.is_dir():
+            raise ConfigError(path, "is a folder", "name a file in it")
+    return found
+
+
+def npz_bytes(rebuilt: Rebuilt, trust: Trust) -> bytes:
+    """Arrays for numpy.
+
+    `probability` float16 (G, G, G), `occupancy` bool (G, G, G), `pictures` uint8 (V, S, S, 3) as the network saw them,
+    and `threshold`, `run`, `rate`, `photos`, `confidence`, `trusted`.
+    """
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        probability=rebuilt.probability.astype(np.float16),
+        occupancy=rebuilt.occupancy,
+        pictures=np.stack([photo.picture for photo in rebuilt.photos]),
+        threshold=rebuilt.threshold,
+        run=rebuilt.run.id,
+        rate=rebuilt.setting.rate,
+        photos=[str(photo.path) for photo in rebuilt.photos],
+        confidence=trust.confidence,
+        trusted=not trust.reasons,
+    )
+    return buffer.getvalue()
+
+
+def origin(rebuilt: Rebuilt, trust: Trust) -> dict:
+    """How the object came to be, as JSON values: kept inside .glb files."""
+    return {
+        "run": rebuilt.run.id,
+        "rate": rebuilt.setting.rate,
+        "threshold": rebuilt.threshold,
+        "photos": [photo.path.name for photo in rebuilt.photos],
+        "meanVoxelConfidence": round(trust.confidence, 4),
+        "verdict": trust.sentence,
+    }
+
+
+def write(path: str | Path, rebuilt: Rebuilt, trust: Trust) -> Path:
+    """Write one file, beside its place and renamed; its suffix says what kind.
+
+    Raises:
+        ConfigError: see `check_names`; or an .html viewer without the packages that draw it.
+        DataError: no voxel is occupied, or the file cannot be written.
+    """
+    (path,) = check_names([path])
+    if not rebuilt.occupancy.any():
+        highest = f"the highest probability is {rebuilt.probability.max():.2f}"
+        remedy = f"lower --threshold ({highest}), or take better photographs"
+        raise DataError(path, f"would be empty: no voxel is above {rebuilt.threshold:g}", remedy)
+    kind = path.suffix.lower()
+    if kind == ".glb":
+        data = glb_bytes(rebuilt.occupancy, path.stem, origin(rebuilt, trust))
+    elif kind == ".obj":
+        data = obj_bytes(rebuilt.occupancy, path.stem)
+    elif kind == ".npz":
+        data = npz_bytes(rebuilt, trust)
+    else:
+        from compress3d.viewer_page import page  # draws: needs the book's packages
+
+        data = page(rebuilt, trust, path.stem).encode()
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise DataError(path, f"cannot be written ({error.strerror})", "name another file or folder") from None
+    return path

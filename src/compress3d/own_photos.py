@@ -1,0 +1,67 @@
+"""`compress3d reconstruct`: from files named on the command line to files written, with every step said aloud."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from compress3d.confidence import Trust, judge
+from compress3d.errors import DataError
+from compress3d.metrics import THRESHOLD
+from compress3d.outputs import check_names, write
+from compress3d.photos import Photo, collect, prepare_all
+from compress3d.rebuild import Rebuilt, best_run, check, rebuild
+from compress3d.runs import find
+from compress3d.scales import scale
+
+
+def reconstruct(
+    names: Sequence[str],
+    out: Sequence[str],
+    run_id: str = "",
+    rate: float | None = None,
+    background: str = "auto",
+    threshold: float = THRESHOLD,
+) -> tuple[Rebuilt, Trust]:
+    """Rebuild an object from photographs and write it; prints what was done to each photograph, and the verdict.
+
+    Args:
+        names: files, folders, patterns; see `photos.collect`.
+        out: files to write; see `outputs.write`.
+        run_id: network; the best one that ships where empty.
+        rate: for networks that serve several.
+        background: one of `photos.METHODS`.
+        threshold: a voxel is occupied above it.
+
+    Raises:
+        DataError: no photograph can be used, or a file cannot be written.
+        ConfigError: no such run, rate, background or kind of file.
+        CheckpointError: the run has no weights here.
+    """
+    paths, files = check_names(out), collect(names)
+    run = find(run_id) if run_id else best_run()
+    check(run, rate, threshold)
+    photos, left_out = prepare_all(files, scale(run.scale).image_size, background, run.background, _say)
+    rebuilt = rebuild(photos, run, rate, threshold)
+    trust = judge(rebuilt)
+    missing = f", {len(left_out)} left out" if left_out else ""
+    sent = f"{run.id} at {rebuilt.setting.rate:g}:1, {rebuilt.bytes_per_view:g} bytes a view"
+    print(f"{len(photos)} views used{missing}; {sent}")
+    occupied, voxels = int(rebuilt.occupancy.sum()), rebuilt.occupancy.size
+    print(f"{occupied:,} of {voxels:,} voxels occupied (probability above {threshold:g})")
+    bar = "" if trust.threshold is None else f" ({trust.threshold:.2f} is needed)"
+    print(f"mean voxel confidence {trust.confidence:.2f}{bar}")
+    print(trust.sentence)
+    for path in paths:
+        write(path, rebuilt, trust)
+        print(f"wrote {path} ({path.stat().st_size / 1000:,.0f} kB)")
+    return rebuilt, trust
+
+
+def _say(outcome: Photo | DataError) -> None:
+    if isinstance(outcome, DataError):
+        print(f"left out: {outcome}", file=sys.stderr, flush=True)
+        return
+    print(outcome.line, flush=True)
+    for warning in outcome.warnings:
+        print(f"  warning: {warning}", flush=True)

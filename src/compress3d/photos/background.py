@@ -1,0 +1,154 @@
+"""Which part of a picture is the object: by its alpha channel, or by what a plain border is connected to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+METHODS = ("auto", "keep", "alpha", "border", "black", "white")
+TRANSPARENT = 0.01  # share of a picture that must be see-through before its alpha channel counts as a cut-out
+TOLERANCE = 16  # of 255 in any channel; see `from_border`
+PLAIN = 0.75  # share of the border within the tolerance of one smooth ground; an object may run out of the picture
+SPECK = 0.01  # connected parts below this share of the largest one are dust, not object
+_PATCH = 0.01  # of the short side: enclosed patches of ground at least so wide are taken away too
+_RING = 0.015  # of the short side: how wide a border is looked at
+
+
+class Cut(NamedTuple):
+    """An object cut out.
+
+    Attributes:
+        alpha: uint8 (h, w), 255 where the object is.
+        method: what was done, in words.
+        known: False where nothing told object and background apart, and all was kept.
+        warnings: what the reader should know.
+    """
+
+    alpha: np.ndarray
+    method: str
+    known: bool
+    warnings: tuple[str, ...] = ()
+
+
+def cut_out(pixels: np.ndarray, method: str = "auto") -> Cut:
+    """Tell the object from its background.
+
+    Args:
+        pixels: uint8 (h, w, 4), straight alpha.
+        method: "keep" keeps everything; "alpha" uses the alpha channel; "border" removes what looks like the border
+            and is connected to it, "black" and "white" the same with that colour; "auto" uses alpha if at least 1 % of
+            the picture is transparent, else the border if it is plain, else keeps everything and warns.
+
+    Raises:
+        ValueError: there is no such method.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {METHODS}, not {method!r}")
+    if method == "auto":
+        return _automatic(pixels)
+    if method == "keep":
+        return Cut(np.full(pixels.shape[:2], 255, np.uint8), "background kept", False)
+    if method == "alpha":
+        return _by_alpha(pixels)
+    rgb = _over_white(pixels)
+    if method == "border":
+        ground, plain = smooth_ground(rgb)
+        warnings = () if plain >= PLAIN else (f"the border is not plain ({plain:.0%} of it is near one colour)",)
+        return Cut(from_border(rgb, ground), "plain border removed", True, warnings)
+    colour = np.full(rgb.shape, 0 if method == "black" else 255, np.float32)
+    return Cut(from_border(rgb, colour), f"{method} border removed", True)
+
+
+def _automatic(pixels: np.ndarray) -> Cut:
+    if (pixels[..., 3] < 128).mean() >= TRANSPARENT:
+        return _by_alpha(pixels)
+    rgb = _over_white(pixels)
+    ground, plain = smooth_ground(rgb)
+    if plain >= PLAIN:
+        return Cut(from_border(rgb, ground), "plain border removed", True)
+    warning = (
+        f"no plain background ({plain:.0%} of the border is near one colour): all of it was kept, and the network takes"
+        " it for part of the object; use a plain ground, or cut the object out (PNG with transparency)"
+    )
+    return Cut(np.full(pixels.shape[:2], 255, np.uint8), "background kept", False, (warning,))
+
+
+def _by_alpha(pixels: np.ndarray) -> Cut:
+    alpha = pixels[..., 3]
+    if alpha.min() == 255:
+        return Cut(alpha.copy(), "background kept", False, ("the picture has no transparency to go by",))
+    return Cut(np.where(largest_parts(alpha > 127, reach=2), alpha, 0).astype(np.uint8), "cut out by alpha", True)
+
+
+def _over_white(pixels: np.ndarray) -> np.ndarray:
+    """What a picture viewer shows: colours under full transparency are arbitrary."""
+    alpha = pixels[..., 3:].astype(np.uint16)
+    return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def smooth_ground(rgb: np.ndarray) -> tuple[np.ndarray, float]:
+    """The ground that the border suggests, and the share of the border that agrees with it.
+
+    Paper and walls are lit unevenly, so the ground is a quadratic in both directions, fitted to the border three times,
+    each time to the part that agrees.
+
+    Args:
+        rgb: uint8 (h, w, 3).
+
+    Returns:
+        float32 (h, w, 3) and a share in [0, 1].
+    """
+    height, width = rgb.shape[:2]
+    ring = np.ones((height, width), bool)
+    edge = max(1, round(_RING * min(height, width)))
+    ring[edge:-edge, edge:-edge] = False
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    at, colours = terms[ring], rgb[ring].astype(np.float32)
+    predicted = np.median(colours, axis=0)
+    for _ in range(3):
+        agrees = np.abs(colours - predicted).max(axis=1) <= TOLERANCE
+        if agrees.sum() < 4 * terms.shape[-1]:
+            break
+        weights = np.linalg.lstsq(at[agrees], colours[agrees], rcond=None)[0]
+        predicted = at @ weights
+    else:
+        agrees = np.abs(colours - predicted).max(axis=1) <= TOLERANCE
+        return np.clip(terms @ weights, 0, 255), float(agrees.mean())
+    return np.broadcast_to(np.median(colours, axis=0), rgb.shape).astype(np.float32), float(agrees.mean())
+
+
+def from_border(rgb: np.ndarray, ground: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
+    """Alpha of what is left when everything near `ground` and connected to the border is taken away.
+
+    So are patches inside, between the legs of a chair for example, that are twice as near and at least 1 % of the
+    picture wide: narrower ones are more often light spots of the object.
+
+    Args:
+        rgb: uint8 (h, w, 3).
+        ground: float32 (h, w, 3), the background's colour at each pixel.
+        tolerance: largest difference in any channel, of 255.
+
+    Returns:
+        uint8 (h, w), 0 or 255.
+    """
+    difference = np.abs(rgb.astype(np.float32) - ground).max(axis=-1)
+    parts, _ = ndimage.label(difference <= tolerance)
+    rim = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
+    outside = np.isin(parts, rim[rim > 0])
+    half = max(1, round(_PATCH / 2 * min(rgb.shape[:2])))
+    outside |= ndimage.binary_opening(difference <= tolerance / 2, iterations=half)
+    return np.where(largest_parts(~outside), 255, 0).astype(np.uint8)
+
+
+def largest_parts(mask: np.ndarray, reach: int = 0) -> np.ndarray:
+    """`mask` without connected parts smaller than 1 % of its largest one, grown by `reach` pixels: bool (h, w)."""
+    parts, count = ndimage.label(mask, np.ones((3, 3)))
+    if not count:
+        return mask
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    kept = (sizes >= SPECK * sizes.max())[parts]
+    return ndimage.binary_dilation(kept, iterations=reach) if reach else kept

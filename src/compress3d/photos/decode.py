@@ -1,0 +1,265 @@
+"""Any picture file to upright 8-bit sRGB with alpha, at most 2047 pixels a side, in little memory.
+
+A picture of 50 megapixels is decoded, shrunk a band of rows at a time and let go; only the small one is kept.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from compress3d.errors import DataError
+
+#: What cameras, scanners and image editors write. Not all that Pillow knows: EPS would start Ghostscript.
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "JPEG2000", "PPM", "PSD", "QOI", "TGA")
+WORK = 1024  # the long side after shrinking is 1024..2047: an object on 5 % of the picture still has 230 pixels a side
+MIN_SIDE = 8  # below, nothing can be seen
+MOST_PIXELS = 200_000_000  # the largest sensor of a phone
+#: Bytes a pixel that decoding takes at its peak, measured on 50 megapixels; 4, what Pillow keeps of RGBA, for others.
+_PEAK_BYTES = {"JPEG": 6, "WEBP": 16, "AVIF": 16, "JPEG2000": 16}
+_PEAK = 1.25e9  # bytes; with torch and a network (0.4 GB) the whole command stays below 2 GB
+_BAND = 4_000_000  # pixels shrunk at once
+_DEPTHS = (8, 10, 12, 14, 16, 24, 32)  # bits that cameras and scanners really fill of a wide integer
+_DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
+_REDUCIBLE = ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV")  # modes of which Pillow forms means
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_TURN_WORDS = {
+    2: "mirrored",
+    3: "turned by 180 degrees",
+    4: "flipped upside down",
+    5: "mirrored and turned left",
+    6: "turned right",
+    7: "mirrored and turned right",
+    8: "turned left",
+}
+_REMEDY = "save the picture again as JPEG or PNG"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture as read.
+
+    Attributes:
+        pixels: uint8 (h, w, 4), sRGB with straight alpha, upright.
+        size: width and height of the whole upright picture; `pixels` may be smaller by `factor`.
+        mode, format: as Pillow calls them, such as "CMYK" and "JPEG".
+        orientation: EXIF value 1..8; 1 is upright.
+        notes: what was done to it, in words.
+    """
+
+    pixels: np.ndarray
+    size: tuple[int, int]
+    mode: str
+    format: str
+    orientation: int
+    notes: tuple[str, ...]
+
+    @property
+    def factor(self) -> tuple[float, float]:
+        """Pixels of the whole picture for one of `pixels`, across and down."""
+        return self.size[0] / self.pixels.shape[1], self.size[1] / self.pixels.shape[0]
+
+
+def decode(path: str | Path) -> Decoded:
+    """Read a picture file.
+
+    Of an animation the first frame counts. Integers wider than 8 bits are scaled from the depth they fill (8, 10, 12,
+    14, 16, ...), floats from [0, 1], [0, 255] or their own range. A colour profile is applied, EXIF orientation too.
+
+    Raises:
+        DataError: the file is missing, empty, no picture, damaged, smaller than 8 pixels a side, or too large.
+
+    Example:
+        >>> decode("IMG_0012.jpg").pixels.shape                                                      # doctest: +SKIP
+        (1512, 2016, 4)
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        with _large_pictures_allowed(), Image.open(path, formats=_known_formats()) as image:
+            _check_size(path, image)
+            return _decode(image)
+    except DataError:
+        raise
+    except UnidentifiedImageError:
+        raise DataError(path, f"is no picture that can be read ({_guess(path)})", _REMEDY) from None
+    except Exception as error:  # Pillow: OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError ...
+        raise DataError(path, f"is a damaged picture ({error})", "copy it from the camera again") from None
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise DataError(path, "is a folder", "name the pictures in it")
+    try:
+        size = path.stat().st_size
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise DataError(path, f"cannot be read ({error.strerror})", "check its name and permissions") from None
+    if not size:
+        raise DataError(path, "is empty (0 bytes)", "copy it from the camera again")
+
+
+def _guess(path: Path) -> str:
+    with open(path, "rb") as file:
+        head = file.read(512)
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
+        return "HEIC, as iPhones write it"
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError:
+        return "an unknown format"
+    return "it looks like text" if text.isprintable() or text.split() else "an unknown format"
+
+
+def _known_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)  # AVIF and WebP are missing from some builds
+
+
+@contextmanager
+def _large_pictures_allowed() -> Iterator[None]:
+    """Pillow's limit, a global 89 megapixels, gives way to `_check_size` while one file is read, and comes back."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd EXIF, palettes with transparency: nothing the reader can mend
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _check_size(path: Path, image: Image.Image) -> None:
+    width, height = image.size
+    if min(width, height) < MIN_SIDE:
+        raise DataError(path, f"is {width}x{height} pixels: too small to show an object", "give a larger picture")
+    most = min(MOST_PIXELS, int(_PEAK / _PEAK_BYTES.get(image.format, 4)))
+    if width * height > most:
+        raise DataError(
+            path,
+            f"has {width * height / 1e6:.0f} megapixels; of {image.format} pictures up to {most / 1e6:.0f} are read",
+            "make it smaller: 1 megapixel is plenty for networks that see 128 x 128 pixels or less",
+        )
+
+
+def _decode(image: Image.Image) -> Decoded:
+    mode, kind, size, notes = image.mode, image.format, image.size, []
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        notes.append(f"first of {frames} frames")
+    if kind in ("JPEG", "MPO"):
+        image.draft(
+            None, (WORK, WORK)
+        )  # libjpeg decodes at 1/2, 1/4 or 1/8: 50 megapixels in 0.2 s and 1/64 of the memory
+    before = _orientation(image)
+    image.load()
+    left = _orientation(image)  # Pillow turns TIFF pictures itself while it loads them, and forgets the tag
+    orientation = before if before != 1 else left
+    profile = image.info.get("icc_profile")
+    small, depth = _shrunk(image)
+    image.close()
+    notes += [depth] if depth else []
+    small, note = _srgb(small, profile)
+    notes += [note] if note else []
+    if left in _TURNS:
+        small = small.transpose(_TURNS[left])
+    if orientation in _TURNS:
+        notes.append(f"{_TURN_WORDS[orientation]} (EXIF {orientation})")
+    if orientation >= 5:
+        size = size[::-1]
+    return Decoded(np.array(small), size, mode, kind, orientation, tuple(notes))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # broken EXIF raises many things; the picture itself may well be whole
+        return 1
+    return value if value in _TURNS else 1
+
+
+# -- shrinking -------------------------------------------------------------------------------------------------------
+
+
+def _shrunk(image: Image.Image) -> tuple[Image.Image, str]:
+    """Means over squares of pixels, band by band, so that no second picture of full size is ever made.
+
+    Returns:
+        The small picture in a mode of 8 bits a channel, and what was done to deep pixels ("" where there are none).
+    """
+    factor = max(1, max(image.size) // WORK)
+    width, height = image.size
+    rows = max(factor, _BAND // width // factor * factor)
+    low, high, words = _range(image, rows) if image.mode in _DEEP else (0.0, 1.0, "")
+    small = None
+    for top in range(0, height, rows):
+        band = image.crop((0, top, width, min(height, top + rows)))
+        part = _eight_bit(band, low, high).reduce(factor)
+        if small is None:
+            small = Image.new(part.mode, (-(-width // factor), -(-height // factor)))
+        small.paste(part, (0, top // factor))
+    return small, words
+
+
+def _eight_bit(band: Image.Image, low: float, high: float) -> Image.Image:
+    if band.mode in _DEEP:
+        values = np.nan_to_num(np.asarray(band).astype(np.float32), nan=low, posinf=high, neginf=low)
+        return Image.fromarray(np.clip((values - low) * (255 / (high - low)) + 0.5, 0, 255).astype(np.uint8))
+    if band.has_transparency_data and band.mode != "LA":
+        return band.convert("RGBA")
+    return band if band.mode in _REDUCIBLE else band.convert("RGB")
+
+
+def _range(image: Image.Image, rows: int) -> tuple[float, float, str]:
+    """Which values become 0 and 255, and how to say it."""
+    ends = []
+    for top in range(0, image.height, rows):
+        values = np.asarray(image.crop((0, top, image.width, min(image.height, top + rows))))
+        values = values[np.isfinite(values)]
+        ends += [values.min(), values.max()] if values.size else []
+    low, high = (float(min(ends)), float(max(ends))) if ends else (0.0, 0.0)
+    if image.mode == "F":
+        if low >= 0 and high <= 1:
+            return 0.0, 1.0, "floats in [0, 1] scaled to 8 bit"
+        if low >= 0 and high <= 255:
+            return 0.0, 255.0, "floats in [0, 255] rounded to 8 bit"
+    elif low >= 0:
+        depth = next(bits for bits in _DEPTHS if high < 2**bits)
+        return 0.0, 2.0**depth - 1, f"scaled from {depth} bit to 8 bit"
+    return low, max(high, low + 1e-6), f"values {low:g} to {high:g} scaled to 8 bit"
+
+
+# -- colours ---------------------------------------------------------------------------------------------------------
+
+
+def _srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
+    """The picture as RGBA in sRGB, and a note where a profile could not be used."""
+    if not profile:
+        return image.convert("RGBA"), ""
+    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
+    colours = image.convert({"LA": "L", "RGBA": "RGB"}[image.mode]) if alpha else image
+    try:
+        source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(colours, source, target, outputMode="RGB")
+    except (ImportError, OSError, ValueError, ImageCms.PyCMSError):  # ImportError: Pillow built without Little CMS
+        return image.convert("RGBA"), "colour profile ignored (unusable)"
+    if alpha:
+        converted.putalpha(alpha)
+    return converted.convert("RGBA"), ""

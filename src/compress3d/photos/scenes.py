@@ -1,0 +1,91 @@
+"""Photographs to try things on, made of the views that ship with the repository: on paper, and in a crowded room.
+
+The views are 137 pixels wide, so that enlarged they are blurred; what matters here is what lies behind the object.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from compress3d.data.store import VIEWS, Store
+
+PAPER = (238, 236, 230)
+
+
+def cut_out(store: Store, row: int, view: int) -> Image.Image:
+    """A view of an object as it ships: RGBA, 137 x 137, straight alpha."""
+    return Image.fromarray(np.dstack([store.rgb[row][view], store.alpha[row][view]]))
+
+
+def on_paper(
+    view: Image.Image,
+    size: tuple[int, int] = (900, 1200),
+    width: float = 0.7,
+    at: tuple[float, float] = (0.5, 0.5),
+    paper: tuple[int, int, int] = PAPER,
+    shade: float = 30,
+    noise: float = 3,
+    seed: int = 0,
+) -> Image.Image:
+    """An object photographed on plain paper, lit from one side, with a little sensor noise: RGB of `size`.
+
+    Args:
+        view: RGBA.
+        size: width and height of the photograph.
+        width: of the view, as a share of the photograph's shorter side.
+        at: where the view's middle lies, as shares of width and height.
+        paper: its colour.
+        shade: how much darker the far corner is than the near one, of 255.
+        noise: standard deviation, of 255.
+        seed: of the noise.
+    """
+    wide, high = size
+    y, x = np.mgrid[0 : 1 : high * 1j, 0 : 1 : wide * 1j].astype(np.float32)
+    ground = np.array(paper, np.float32) - (shade * (x + y) / 2)[..., None]
+    return _grainy(_pasted(Image.fromarray(np.clip(ground, 0, 255).astype(np.uint8)), view, width, at), noise, seed)
+
+
+def in_room(
+    view: Image.Image,
+    store: Store,
+    size: tuple[int, int] = (900, 900),
+    width: float = 0.93,
+    things: int = 6,
+    seed: int = 0,
+) -> Image.Image:
+    """An object in a crowded room: wall, floor, and other objects of the store behind it: RGB of `size`.
+
+    Args:
+        view: RGBA.
+        store: whose objects stand around.
+        size: width and height of the photograph.
+        width: of the view, as a share of the photograph's shorter side.
+        things: how many objects stand behind.
+        seed: what stands where.
+    """
+    rng = np.random.default_rng(seed)
+    wide, high = size
+    room = np.empty((high, wide, 3), np.uint8)
+    room[:], room[int(high * rng.uniform(0.4, 0.65)) :] = rng.integers(90, 240, 3), rng.integers(40, 200, 3)
+    picture = Image.fromarray(room)
+    for _ in range(things):
+        thing = cut_out(store, int(rng.integers(len(store))), int(rng.integers(VIEWS)))
+        place = rng.uniform(0.05, 0.95, 2)
+        picture = _pasted(picture, thing, float(rng.uniform(0.5, 1.2)), (float(place[0]), float(place[1])))
+    return _grainy(_pasted(picture, view, width, (0.5, 0.5)), 3, seed)
+
+
+def _pasted(picture: Image.Image, view: Image.Image, width: float, at: tuple[float, float]) -> Image.Image:
+    side = round(width * min(picture.size))
+    large = view.convert("RGBa").resize((side, side), Image.Resampling.BICUBIC).convert("RGBA")
+    corner = tuple(round(share * full - side / 2) for share, full in zip(at, picture.size, strict=True))
+    picture = picture.copy()
+    picture.paste(large, corner, large)
+    return picture
+
+
+def _grainy(picture: Image.Image, noise: float, seed: int) -> Image.Image:
+    pixels = np.asarray(picture).astype(np.float32)
+    pixels += np.random.default_rng(seed).normal(0, noise, pixels.shape).astype(np.float32)
+    return Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
