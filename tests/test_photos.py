@@ -78,10 +78,11 @@ def test_every_mode_shows_its_colours(save, mode, name):
     options = {"lossless": True} if name.endswith("webp") else {}
     if name.endswith("mpo"):
         options = {"save_all": True, "append_images": [picture], "quality": 95}
-    found = decode(save(picture.convert(mode), name, **options))
+    found = decode(save(picture.quantize(4) if mode == "P" else picture.convert(mode), name, **options))
     grey = [round(0.299 * c[0] + 0.587 * c[1] + 0.114 * c[2]) for c in (RED, BLUE)]
     expected = [(g, g, g) for g in grey] if mode in ("L", "LA") else [RED, BLUE]
-    assert found.mode == mode.replace("YCbCr", "RGB" if name == "a.jpg" else "YCbCr")
+    opaque = {("YCbCr", "a.jpg"): "RGB", ("RGBA", "a.webp"): "RGB"}  # what these formats make of it
+    assert found.mode == opaque.get((mode, name), mode)
     assert (found.pixels[..., 3] == 255).all()
     if mode == "1":
         assert set(np.unique(found.pixels)) <= {0, 255}

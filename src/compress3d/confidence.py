@@ -5,14 +5,20 @@ network itself expects to be right. It is compared with IoU on the shipped test 
 outline as `compress3d reconstruct` does, and in ways that go wrong; a result counts as useful where its IoU is above
 that of a mean shape of the right category, for which nobody looks at a picture.
 
-A network is also sure of itself where the background was left in: it fills the grid, and means it. So the pictures are
-looked at too: in none of the test views is the object cut by two opposite edges.
+Measured (results/demo/confidence.json), for implicit 384:1, which `compress3d reconstruct` takes by itself: confidence
+and IoU correlate by 0.68 over the 74 objects. From 0.58 on lie 49 of them, with a mean IoU of 0.50, and 80 % are useful;
+below, 0.27 and 36 %. Over right and wrong pictures alike it tells 70 % rightly, where a coin tells 50 %: a hint, no proof.
+
+A network is also sure of itself where the background was left in: it fills the grid, and means it (0.80, IoU 0.17). So
+the pictures are looked at too: in none of the test views is the object cut by two opposite edges. What neither sees is
+an object that lies on its side: 45 % of those seem sure, of which one in four is useful.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +37,7 @@ from compress3d.runs import Run
 from compress3d.scales import scale
 from compress3d.transmit import setting
 
-RUNS_THROUGH = 0.5  # `frame.runs_through` of the mean view: 0.0 on paper and 0.98 in a room over the test set
+RUNS_THROUGH = 0.5  # mean `frame.runs_through` of the views: 0.00 when framed and 0.995 in a room, over the test set
 FRAMED, ONE, MIXED, SIDE, ROOM = "five views", "one view", "views of five objects", "lying on its side", "in a room"
 FITTED = (FRAMED, ONE, MIXED, SIDE)  # a room is told by its pictures, not by the confidence
 
@@ -60,13 +66,15 @@ class Trust:
 
     Attributes:
         confidence: mean voxel confidence.
-        threshold: below it more results than not are worse than a mean shape; None where that was never measured.
+        threshold: what tells useful results from others best; None where that was never measured.
         reasons: why the result is not to be trusted; empty where nothing speaks against it.
+        useful: share of test objects with such a confidence that were better than a mean shape; None where unknown.
     """
 
     confidence: float
     threshold: float | None
     reasons: tuple[str, ...]
+    useful: float | None = None
 
     @property
     def sentence(self) -> str:
@@ -75,7 +83,12 @@ class Trust:
             return "Not to be trusted: " + "; ".join(self.reasons) + "."
         if self.threshold is None:
             return "Nothing speaks against the result, but this network's confidence was never compared with the truth."
-        return "Nothing speaks against the result."
+        if self.useful is None:
+            return "Nothing speaks against the result."
+        return (
+            "Nothing speaks against the result: of the test objects rebuilt with such a confidence"
+            f" {self.useful:.0%} were better than a mean shape of the right category."
+        )
 
 
 def judge(rebuilt: Rebuilt) -> Trust:
@@ -85,7 +98,9 @@ def judge(rebuilt: Rebuilt) -> Trust:
         DataError: the calibration file is damaged.
     """
     confidence = float(mean_confidence(rebuilt.probability))
-    threshold, reasons = calibrated_threshold(rebuilt.run), []
+    known, reasons = calibration(rebuilt.run), []
+    threshold = known["threshold"]
+    side = known["below"] if threshold is not None and confidence < threshold else known["above"]
     ground = frame.GROUNDS[rebuilt.run.background]
     filled = float(np.mean([frame.runs_through(photo.picture, ground) for photo in rebuilt.photos]))
     if filled > RUNS_THROUGH:
@@ -95,20 +110,20 @@ def judge(rebuilt: Rebuilt) -> Trust:
         )
     if threshold is not None and confidence < threshold:
         reasons.append(
-            f"the mean voxel confidence is {confidence:.2f}, and results below {threshold:.2f} are mostly no better"
-            " than a mean shape"
+            f"the mean voxel confidence is {confidence:.2f}, and of the test objects below {threshold:.2f} only"
+            f" {side['useful']:.0%} were better than a mean shape of the right category"
         )
-    return Trust(confidence, threshold, tuple(reasons))
+    return Trust(confidence, threshold, tuple(reasons), side["useful"])
 
 
-def calibrated_threshold(run: Run) -> float | None:
-    """Confidence below which results of `run` are not to be trusted; the median network's where it was not measured
-    itself, None where no network of its scale was.
+def calibration(run: Run) -> dict:
+    """`threshold`, `above` and `below` of `measure`, for `run`; the medians over its scale where it was not measured
+    itself. The threshold is None where no network of the scale was.
     """
     if not results.path_of(f"{run.scale}/confidence").is_file():
-        return None
+        return {"threshold": None, "above": {"useful": None}, "below": {"useful": None}}
     found = results.load(f"{run.scale}/confidence")
-    return found["networks"].get(run.id, found["median"])["threshold"]
+    return found["networks"].get(run.id, found["median"])
 
 
 # -- measuring -------------------------------------------------------------------------------------------------------
@@ -221,6 +236,16 @@ def measure(run: Run, store: Store, rows: np.ndarray, shown: dict[str, torch.Ten
     }
 
 
+def medians(measured: Iterable[dict]) -> dict:
+    """`threshold`, and `useful` of `above` and `below`, of the median network; for networks not measured themselves."""
+    found = list(measured)
+    median = {"threshold": float(np.median([of["threshold"] for of in found]))}
+    for side in ("above", "below"):
+        shares = [of[side]["useful"] for of in found if of[side]["useful"] is not None]
+        median[side] = {"useful": float(np.median(shares)) if shares else None}
+    return median
+
+
 def calibrate(scale_name: str = "demo", runs: list[Run] | None = None) -> dict:
     """Measure the networks of a scale on the shipped test set; writes `results/<scale>/confidence.json`.
 
@@ -264,7 +289,7 @@ def calibrate(scale_name: str = "demo", runs: list[Run] | None = None) -> dict:
         "floor": floor,
         "runs_through": filled,
         "networks": networks,
-        "median": {"threshold": float(np.median([found["threshold"] for found in networks.values()]))},
+        "median": medians(networks.values()),
         "objects": [store.objects[row].uid for row in rows],
         "provenance": {"commands": [f"python -m compress3d.confidence {scale_name}"], "device": "cpu", "minutes": None,
                        "versions": results.versions()},

@@ -160,7 +160,7 @@ def _check_size(path: Path, image: Image.Image) -> None:
 
 
 def _decode(image: Image.Image) -> Decoded:
-    mode, kind, size, notes = image.mode, image.format, image.size, []
+    mode, kind, size, notes = image.mode, image.format, image.size, []  # of JPEG now: drafts are smaller
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         notes.append(f"first of {frames} frames")
@@ -170,7 +170,7 @@ def _decode(image: Image.Image) -> Decoded:
         )  # libjpeg decodes at 1/2, 1/4 or 1/8: 50 megapixels in 0.2 s and 1/64 of the memory
     before = _orientation(image)
     image.load()
-    left = _orientation(image)  # Pillow turns TIFF pictures itself while it loads them, and forgets the tag
+    left = _orientation(image)  # Pillow turns TIFF pictures itself, size first, and forgets the tag when it loads them
     orientation = before if before != 1 else left
     profile = image.info.get("icc_profile")
     small, depth = _shrunk(image)
@@ -182,7 +182,7 @@ def _decode(image: Image.Image) -> Decoded:
         small = small.transpose(_TURNS[left])
     if orientation in _TURNS:
         notes.append(f"{_TURN_WORDS[orientation]} (EXIF {orientation})")
-    if orientation >= 5:
+    if left >= 5:
         size = size[::-1]
     return Decoded(np.array(small), size, mode, kind, orientation, tuple(notes))
 
