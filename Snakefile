@@ -17,10 +17,10 @@ RUNS = {
     for run in json.loads(subprocess.check_output([TOOL, "runs", "--json", "--scale", SCALE, "--only", config.get("only", "*")]))
 }
 COMMANDS = {
-    "shapes": "data shapes",
-    "smoke": "data smoke",
-    "cad": f"data cad --source {config.get('cad', 'FOLDER')}",
-    "shapenet": f"data shapenet --split sorted --source {config.get('shapenet', 'FOLDER')}",
+    "shapes": "data build shapes",
+    "smoke": "data build smoke",
+    "cad": f"data build cad --source {config.get('cad', 'FOLDER')}",
+    "shapenet": f"data build shapenet --split sorted --source {config.get('shapenet', 'FOLDER')}",
 }
 # Cut to measure on a GPU machine; a CPU run takes an hour at `demo`, several days at `paper`.
 HOURS = {"smoke": 1, "demo": 4, "paper": 24}

@@ -18,7 +18,7 @@ SNAKEMAKE = os.environ.get("SNAKEMAKE") or shutil.which("snakemake")
 def commands(text):
     """(subcommand words, options) of every `{TOOL} ...` shell line, and of the data commands it picks from."""
     found = re.findall(r'"\{TOOL\} ([a-z]+)((?: [^"]*)?)"', text)
-    found += [("data " + name, rest) for name, rest in re.findall(r'"data (\w+)([^"]*)"', text)]
+    found += [("data build " + name, rest) for name, rest in re.findall(r'"data build (\w+)([^"]*)"', text)]
     return [(words.split(), re.findall(r"--[a-z-]+", rest)) for words, rest in found]
 
 

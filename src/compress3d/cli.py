@@ -78,7 +78,7 @@ def data_shapenet(
     limit: Annotated[int | None, typer.Option(help="At most so many objects a class.")] = None,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
 ) -> None:
-    """Read ShapeNetRendering and ShapeNetVox32 as they are distributed: 79 GB, and 13 to unpack them; or a part."""
+    """Read ShapeNetRendering and ShapeNetVox32 as they are distributed: the whole set takes 79 GB; or a part."""
     from compress3d.data.build import build
 
     chosen = split if split in (None, "sorted", "index") else Path(split)

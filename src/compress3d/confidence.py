@@ -6,8 +6,9 @@ outline as `compress3d reconstruct` does, and in ways that go wrong; a result co
 that of a mean shape of the right category, for which nobody looks at a picture.
 
 Measured (results/demo/confidence.json), for implicit 384:1, which `compress3d reconstruct` takes by itself: confidence
-and IoU correlate by 0.68 over the 74 objects. From 0.58 on lie 49 of them, with a mean IoU of 0.50, and 80 % are useful;
-below, 0.27 and 36 %. Over right and wrong pictures alike it tells 70 % rightly, where a coin tells 50 %: a hint, no proof.
+and IoU correlate by 0.68 over the 74 objects. From 0.58 on lie 49 of them, with a mean IoU of 0.50, and 80 % are
+useful; below, 0.27 and 36 %. Over right and wrong pictures alike it tells 70 % rightly, where a coin tells 50 %: a
+hint, no proof.
 
 A network is also sure of itself where the background was left in: it fills the grid, and means it (0.80, IoU 0.17). So
 the pictures are looked at too: in none of the test views is the object cut by two opposite edges. What neither sees is

@@ -9,7 +9,7 @@ Get them with apt, or unpack them anywhere without root:
 
     apt-get download sweethome3d-furniture flightgear-data-ai torcs-data
     for package in *.deb; do dpkg -x "$package" cad-sources; done
-    compress3d data cad --source cad-sources
+    compress3d data build cad --source cad-sources
 
 Every model's own licence file decides, where it has one, over that of its library (two models of the CC0 library are
 CC-BY, and one the other way round). Pictures and voxels are derived works: those of CC0 models are free, those of CC-BY

@@ -8,13 +8,14 @@ that drops the alpha channel sees. The same layout with class names instead of s
 `credits.csv` beside, carries the real CAD models.
 Source: Choy et al. 2016 (3D-R2N2), `cvgl.stanford.edu/data2/ShapeNetRendering.tgz` and `ShapeNetVox32.tgz`.
 
-What the whole set costs: its store takes 1.806 MB an object whatever the pictures show, 79 GB for 43,783 objects, six
-times the 12 GB of the archive. That buys reading: 22,000 views a second from raw arrays against 1,800 from PNG, which
-is what a GPU at the paper's batch asks for. While it is built from ShapeNetRendering.tgz, 13 GB more are needed for a
-plain tar, because a compressed one can only be read from its beginning. A part of the set (`categories=`, `limit=`)
-takes its share of the room. `results/data/shapenet-scale.json` holds the measured times.
+What the whole set costs: its store takes 1.807 MB an object whatever the pictures show, 79 GB for 43,783 objects,
+several times the archives. That buys reading: 22,000 views a second from raw arrays against 1,800 from PNG. While it is
+built from a compressed archive, a plain tar a little larger than that archive lies beside it, because a compressed one
+can only be read from its beginning; the build counts it in the room that it asks for. A part of the set
+(`categories=`, `limit=`) takes its share. `results/data/shapenet-scale.json` holds measured times and memory.
 
-43,784 objects have voxels; 43,783 have views as well (02958343/f9c1d7748c15499c6f2bd1c4e9adb41 has an empty folder).
+Of 43,784 objects that the published lists name, 43,783 have views: other readers of the data report that the folder of
+02958343/f9c1d7748c15499c6f2bd1c4e9adb41 is empty.
 """
 
 from compress3d.data.shapenet.builder import build_shapenet

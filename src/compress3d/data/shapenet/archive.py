@@ -126,7 +126,7 @@ def unpack(archive: Path, folder: Path) -> Path:
                 file.write(block)
                 bar.update(packed.tell() - bar.n)
     except BaseException as error:
-        beside.unlink(missing_ok=True)  # up to 13 GB that nobody would look for
+        beside.unlink(missing_ok=True)  # gigabytes that nobody would look for
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(folder, "the disk became full", "free some space, and run the same command again") from None
         if isinstance(error, (OSError, EOFError, zlib.error)):

@@ -118,7 +118,7 @@ def _list(
     found.list_folders()
     for archive in found.archives:
         unpacked = archives.still_to_unpack(archive, _unpacked(out))
-        if unpacked and half_of(archive) != VOXELS:  # voxels are 40 MB, come first, and tell how many objects there are
+        if unpacked and half_of(archive) != VOXELS:  # voxels are small, come first, and tell how many objects there are
             said = len(_choose(found, split, categories, limit))
             report(_room(out, said, done, unpacked))
         found.list_archive(archive, _unpacked(out))
