@@ -375,7 +375,7 @@ def test_the_report_names_crop_and_share_in_the_file_s_own_pixels(save):
         1400, abs=5
     )
     assert photo.share == pytest.approx(1200 * 800 * 2 / 3 / (3200 * 2400), rel=0.02) and photo.size == (3200, 2400)
-    assert photo.line.startswith("a.png: 3200x2400 RGB PNG; plain border removed (object 8%), crop ")
+    assert photo.line.startswith("a.png: 3200x2400 RGB PNG; plain border removed, object 8% of the picture, crop ")
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -413,7 +413,7 @@ main()
 def command(*arguments):
     """Exit status, output, errors and peak memory in bytes of `compress3d` with arguments.
 
-    The peak is the kernel's VmHWM, read by the program as it ends: getrusage's would count what pytest held at the fork.
+    The peak is the kernel's VmHWM, read by the program as it ends: getrusage also counts what pytest held at the fork.
     """
     ran = subprocess.run([sys.executable, "-c", PROGRAM, *map(str, arguments)], capture_output=True, text=True)
     errors, _, peak = ran.stderr.rpartition("VmHWM:")

@@ -106,7 +106,7 @@ def test_room_and_time_are_told_before_and_the_end_after(work, tmp_path):
     room, speed, end = lines
     assert re.match(rf"13 objects need 23 MB in {tmp_path}/out; unpacking needs \d+ MB in .*\.unpacked until", room)
     assert re.search(r"until the end \(\d+\.\d GB are free\)$", room)
-    assert re.match(r"about \d+ seconds \(\d+ ms an object, measured on 6\)", speed)
+    assert re.match(r"about \d+ seconds if nothing else is running here \(\d+ ms an object, measured on 6\)", speed)
     assert re.match(r".*out: 13 objects of 13 categories, 23 MB$", end)
 
 

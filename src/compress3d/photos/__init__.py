@@ -59,7 +59,8 @@ class Photo:
     def line(self) -> str:
         """All of it in one line, without the warnings."""
         what = f"{self.path.name}: {self.size[0]}x{self.size[1]} {self.mode} {self.format}"
-        done = [*self.notes, f"{self.method} (object {self.share:.0%})", "crop {},{} to {},{}".format(*self.crop)]
+        kept = f"{self.method}, object {self.share:.0%} of the picture" if self.share < 1 else self.method
+        done = [*self.notes, kept, "crop {},{} to {},{}".format(*self.crop)]
         return f"{what}; {', '.join(done)}"
 
 

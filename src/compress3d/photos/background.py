@@ -68,10 +68,7 @@ def _automatic(pixels: np.ndarray) -> Cut:
     ground, plain = smooth_ground(rgb)
     if plain >= PLAIN:
         return Cut(from_border(rgb, ground), "plain border removed", True)
-    warning = (
-        f"no plain background ({plain:.0%} of the border is near one colour): all of it was kept, and the network takes"
-        " it for part of the object; use a plain ground, or cut the object out (PNG with transparency)"
-    )
+    warning = f"no plain background ({plain:.0%} of the border is near one colour): all of it was kept"
     return Cut(np.full(pixels.shape[:2], 255, np.uint8), "background kept", False, (warning,))
 
 

@@ -22,9 +22,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "JPEG2000", "PPM
 WORK = 1024  # the long side after shrinking is 1024..2047: an object on 5 % of the picture still has 230 pixels a side
 MIN_SIDE = 8  # below, nothing can be seen
 MOST_PIXELS = 200_000_000  # the largest sensor of a phone
-#: Bytes a pixel that decoding takes at its peak, measured on 50 megapixels; 4, what Pillow keeps of RGBA, for others.
-_PEAK_BYTES = {"JPEG": 6, "WEBP": 16, "AVIF": 16, "JPEG2000": 16}
-_PEAK = 1.25e9  # bytes; with torch and a network (0.4 GB) the whole command stays below 2 GB
+#: Bytes a pixel that reading takes at its peak, measured on 50 megapixels; others take 5 (JPEG: progressive, 4:4:4).
+_PEAK_BYTES = {"JPEG": 6.3, "MPO": 6.3, "TIFF": 8.1, "AVIF": 12, "WEBP": 18, "JPEG2000": 20}
+_PEAK = 1.3e9  # bytes; with torch and a network, 0.4 GB, the whole command stays below 2 GB
 _BAND = 4_000_000  # pixels shrunk at once
 _DEPTHS = (8, 10, 12, 14, 16, 24, 32)  # bits that cameras and scanners really fill of a wide integer
 _DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
@@ -150,7 +150,7 @@ def _check_size(path: Path, image: Image.Image) -> None:
     width, height = image.size
     if min(width, height) < MIN_SIDE:
         raise DataError(path, f"is {width}x{height} pixels: too small to show an object", "give a larger picture")
-    most = min(MOST_PIXELS, int(_PEAK / _PEAK_BYTES.get(image.format, 4)))
+    most = min(MOST_PIXELS, int(_PEAK / _PEAK_BYTES.get(image.format, 5)))
     if width * height > most:
         raise DataError(
             path,

@@ -5,6 +5,9 @@ The views are 137 pixels wide, so that enlarged they are blurred; what matters h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
@@ -74,6 +77,32 @@ def in_room(
         place = rng.uniform(0.05, 0.95, 2)
         picture = _pasted(picture, thing, float(rng.uniform(0.5, 1.2)), (float(place[0]), float(place[1])))
     return _grainy(_pasted(picture, view, width, (0.5, 0.5)), 3, seed)
+
+
+def photographs(store: Store, row: int, folder: Path, views: Sequence[int] = (0, 5, 10, 15, 20)) -> list[Path]:
+    """Five photographs of an object as different people send them, written to `folder`.
+
+    A JPEG on white paper; one off a telephone, stored lying down with a note (EXIF) to turn it; a PNG that somebody cut
+    out; a WebP on blue paper, off the middle; and a JPEG in the colours of a printer (CMYK).
+    """
+    first, second, third, fourth, fifth = (cut_out(store, row, view) for view in views)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    pictures = {
+        "paper.jpg": (on_paper(first, (1600, 1200)), {"quality": 88}),
+        "telephone.jpg": (
+            on_paper(second, (900, 1200), at=(0.55, 0.4), paper=(214, 208, 196), seed=1).transpose(
+                Image.Transpose.ROTATE_90
+            ),
+            {"quality": 88, "exif": turned},
+        ),
+        "cut-out.png": (third.resize((401, 401)), {}),
+        "blue.webp": (on_paper(fourth, (777, 1033), at=(0.45, 0.6), paper=(120, 150, 190), seed=2), {"quality": 80}),
+        "print.jpg": (on_paper(fifth, (640, 480), width=0.9, seed=3).convert("CMYK"), {"quality": 90}),
+    }
+    for name, (picture, options) in pictures.items():
+        picture.save(folder / name, **options)
+    return [folder / name for name in pictures]
 
 
 def _pasted(picture: Image.Image, view: Image.Image, width: float, at: tuple[float, float]) -> Image.Image:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import shutil
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +33,7 @@ from compress3d.data.store import (
 from compress3d.errors import DataError
 
 _PRINTED = 20  # objects left out that are named on the screen; the list beside the store has all
-_TIMED = 6  # objects read before the build begins, for the estimate of its time
+_TIMED = 6  # objects read and written before the build begins, for the estimate of its time
 
 
 def build_shapenet(
@@ -74,7 +76,7 @@ def build_shapenet(
         if writer.finished is None:
             items = _list(found, out, split, wanted, limit, len(writer.done), report)
             todo = [item for item in items if item.record.uid not in writer.done]
-            _estimate_time(todo, workers, report)
+            _estimate_time(todo, writer.work, workers, report)
             _add(writer, items, todo, workers)
         store = writer.finish()
     except DataError:
@@ -168,21 +170,36 @@ def _room(out: Path, count: int, done: int, unpacked: int = 0) -> str:
     return f"{'; '.join(parts)} ({in_words(free)} are free)"
 
 
-def _estimate_time(todo: list[Item], workers: int, report: Callable[[str], None]) -> None:
-    """Read a few objects spread over the list, and say how long all will take at that speed."""
-    seconds = []
-    for item in todo[:: max(1, len(todo) // _TIMED)][:_TIMED]:
+def _estimate_time(todo: list[Item], folder: Path, workers: int, report: Callable[[str], None]) -> None:
+    """Read and write a few objects spread over the list, and say how long all will take at that speed.
+
+    Args:
+        folder: on the disk that the store comes to.
+    """
+    reading, writing = [], []
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        for item in todo[:: max(1, len(todo) // _TIMED)][:_TIMED]:
+            began = time.perf_counter()
+            try:
+                sent = pickle.dumps(read_item(item), pickle.HIGHEST_PROTOCOL)
+            except DataError:
+                continue
+            received = time.perf_counter()
+            for array in pack_object(item.record.uid, *pickle.loads(sent)).values():
+                for _ in range(2):  # each row when it is written, each file at the end
+                    hashlib.sha256(array).digest()
+                file.write(array)
+            reading.append(received - began)
+            writing.append(time.perf_counter() - received)
+        if not reading:
+            return
         began = time.perf_counter()
-        try:
-            pack_object(item.record.uid, *read_item(item))
-        except DataError:
-            continue
-        seconds.append(time.perf_counter() - began)
-    if seconds:
-        each = statistics.median(seconds) / max(1, min(workers, os.cpu_count() or 1))
-        speed = f"{each * 1e3:.0f} ms an object, measured on {len(seconds)}"
-        disk = f"{OBJECT_BYTES / each / 1e6:.0f} MB/s"
-        report(f"about {_duration(each * len(todo))} ({speed}), if the disk takes {disk}")
+        os.fsync(file.fileno())
+        disk = (time.perf_counter() - began) / len(reading)
+    read, write = statistics.median(reading), statistics.median(writing)
+    each = max((read + write) / max(1, min(workers + 1, os.cpu_count() or 1)), read / max(1, workers), write, disk)
+    speed = f"{each * 1e3:.0f} ms an object, measured on {len(reading)}"
+    report(f"about {_duration(each * len(todo))} if nothing else is running here ({speed})")
 
 
 def _duration(seconds: float) -> str:
