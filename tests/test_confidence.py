@@ -1,4 +1,4 @@
-"""Confidence against plain loops, the verdict on both sides of every limit, and the shipped calibration on its own data."""
+"""Confidence against plain loops, the verdict on both sides of every limit, the shipped calibration on its own data."""
 
 from pathlib import Path
 

@@ -17,8 +17,8 @@ import torch
 from compress3d.errors import ConfigError, DataError
 from compress3d.photos import frame
 from compress3d.photos.background import METHODS, cut_out
-from compress3d.photos.decode import decode
 from compress3d.photos.files import collect
+from compress3d.photos.reading import decode
 
 __all__ = ["METHODS", "Photo", "collect", "photo_tensor", "prepare", "prepare_all"]
 
@@ -68,7 +68,7 @@ def prepare(path: str | Path, image_size: int, background: str = "auto", ground:
     """Read one photograph and frame its object.
 
     Args:
-        path: any picture file; see `decode.decode`.
+        path: any picture file; see `reading.decode`.
         image_size: S, side of the pictures that the network sees.
         background: one of `METHODS`; see `background.cut_out`.
         ground: what the network was trained on, "black", "white" or "random" (light grey); it replaces the background.

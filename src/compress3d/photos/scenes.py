@@ -1,6 +1,6 @@
 """Photographs to try things on, made of the views that ship with the repository: on paper, and in a crowded room.
 
-The views are 137 pixels wide, so that enlarged they are blurred; what matters here is what lies behind the object.
+The views are 137 pixels wide: enlarged, an object is blurred, but its outline is kept as sharp as a photograph's.
 """
 
 from __future__ import annotations
@@ -108,6 +108,10 @@ def photographs(store: Store, row: int, folder: Path, views: Sequence[int] = (0,
 def _pasted(picture: Image.Image, view: Image.Image, width: float, at: tuple[float, float]) -> Image.Image:
     side = round(width * min(picture.size))
     large = view.convert("RGBa").resize((side, side), Image.Resampling.BICUBIC).convert("RGBA")
+    steep = max(1.0, side / view.width)
+    large.putalpha(
+        large.getchannel("A").point(lambda alpha: round(127.5 + steep * (alpha - 127.5)))
+    )  # clipped by Pillow
     corner = tuple(round(share * full - side / 2) for share, full in zip(at, picture.size, strict=True))
     picture = picture.copy()
     picture.paste(large, corner, large)

@@ -90,7 +90,8 @@ def build_shapenet(
     size = sum(path.stat().st_size for path in out.iterdir())
     report(f"{out}: {len(store):,} objects of {len(store.info['categories'])} categories, {in_words(size)}")
     if store.info["skipped"]:
-        report(f"{len(store.info['skipped']):,} objects were left out; {out / LEFT_OUT} says which and why")
+        again = f"when they are mended, delete {out} and build it again"
+        report(f"{len(store.info['skipped']):,} objects were left out; {out / LEFT_OUT} says which and why ({again})")
     return store
 
 
