@@ -93,8 +93,8 @@ def _requests(log: Path) -> list[str]:
 
 
 def visit(address: str, folder: Path, scheme: int = LIGHT) -> Page:
-    """Open a page, let it draw, and return its document as it then is."""
-    dom, asked = _run(["--window-size=1280,2400", "--dump-dom"], address, folder, scheme)
+    """Open a page in a window so tall that figures far down draw too, and return its document as it then is."""
+    dom, asked = _run(["--window-size=1280,8000", "--dump-dom"], address, folder, scheme)
     server = "/".join(address.split("/")[:3])
     outside = [url for url in asked if not url.startswith((server, "data:", "blob:"))]
     return Page(dom, asked, outside)
