@@ -18,7 +18,7 @@ from compress3d.checkpoint import load_weights, save_weights, weights_origin
 from compress3d.data.loader import test_views, to_float
 from compress3d.data.store import Store
 from compress3d.errors import ConfigError
-from compress3d.runs import Run
+from compress3d.runs import TABLE, Run
 from compress3d.scales import scale
 from compress3d.train import Trained, open_parts
 from compress3d.transmit import (
@@ -38,6 +38,12 @@ VIEWS = 5  # at test, as in Fig. 8
 def weights_path(run: Run) -> Path:
     """Where the run's shipped weights lie."""
     return paths.weights() / f"{run.id}.safetensors"
+
+
+def with_weights(scale_name: str, models: Sequence[str]) -> list[Run]:
+    """Runs of a scale, of some models, whose weights are here; in the order of the table."""
+    runs = [run for run in TABLE.values() if run.scale == scale_name and run.model in models]
+    return [run for run in runs if weights_path(run).is_file()]
 
 
 def load_model(run: Run) -> nn.Module:

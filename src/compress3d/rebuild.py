@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from compress3d import results
 from compress3d.errors import ConfigError
-from compress3d.evaluate import load_model, weights_path
+from compress3d.evaluate import load_model, with_weights
 from compress3d.metrics import THRESHOLD
 from compress3d.photos import Photo, photo_tensor
-from compress3d.runs import TABLE, Run
+from compress3d.runs import MODELS, Run
 from compress3d.transmit import Setting, arrived_pictures, bytes_per_view, probabilities, setting, through_jpeg2000
 
 WITHOUT_VOXELS = ("original", "small")  # compression RNNs alone
@@ -47,11 +47,7 @@ class Rebuilt:
 
 def with_voxels(scale: str) -> list[Run]:
     """Runs of a scale that rebuild voxels and whose weights are here."""
-    return [
-        run
-        for run in TABLE.values()
-        if run.scale == scale and run.model not in WITHOUT_VOXELS and weights_path(run).is_file()
-    ]
+    return with_weights(scale, [model for model in MODELS if model not in WITHOUT_VOXELS])
 
 
 def best_run(scale: str = "demo") -> Run:

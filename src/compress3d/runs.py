@@ -36,7 +36,8 @@ class Part:
 
 
 R2N2 = tuple(name for name in NETWORKS if name != "lstm-3")  # 3D-LSTM-3 is called "uncompressed" here
-MODELS = ("uncompressed", "jpeg2000", "sequential", "direct", "implicit", "original", "small", *R2N2, "pix2vox-f")
+RECONSTRUCTIONS = ("uncompressed", *R2N2, "pix2vox-f")  # from plain pictures to voxels
+MODELS = ("jpeg2000", "sequential", "direct", "implicit", "original", "small", *RECONSTRUCTIONS)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from compress3d import metrics, results
+from compress3d import metrics
 from compress3d.data.camera import sample_cameras
 from compress3d.data.loader import CENTRE, CROP, area_mean
 from compress3d.data.mesh import Material, Mesh
@@ -23,7 +23,7 @@ from compress3d.errors import ConfigError
 from compress3d.evaluate import load_model
 from compress3d.scales import scale as sizes
 from compress3d.transmit import probabilities
-from compress3d.views import networks
+from compress3d.views import networks, save_study
 
 DRESSES = ("plain", "coloured", "textured")
 SEED = 1  # the training objects have seed 0
@@ -80,9 +80,7 @@ def compare(scale: str = "demo", count: int = OBJECTS) -> dict:
     Raises:
         ConfigError: no weights of such a network are here.
     """
-    started, runs, size = time.monotonic(), list(networks(scale)), sizes(scale)
-    if not runs:
-        raise ConfigError(f"scale {scale}", "has no trained network", f"run `compress3d sweep --scale {scale}` first")
+    started, runs, size = time.monotonic(), networks(scale), sizes(scale)
     if size.grid != 32:
         raise ConfigError(f"scale {scale}", "has another grid than the objects", "choose demo or paper")
     rendered = {name: render(name, count, size.image_size) for name in DRESSES}
@@ -98,13 +96,5 @@ def compare(scale: str = "demo", count: int = OBJECTS) -> dict:
             name: metrics.paired_interval(np.array(scores[name]["iou"]), usual) for name in DRESSES if name != "coloured"
         }
         found[run.id] = {"dresses": scores, "differences": differences}
-    data = {
-        "run": {"id": f"{scale}/textures", "model": "textures", "rate": None, "scale": scale, "seed": None, "tag": "study"},
-        "test": {"store": "shapes", "objects": count, "views": VIEWS, "threshold": metrics.THRESHOLD},
-        "points": [],  # nothing here belongs on a curve of rates
-        "networks": found,
-        "provenance": {"commands": [f"compress3d textures --scale {scale}"], "device": "cpu", "minutes": (time.monotonic() - started) / 60,
-                       "versions": results.versions()},
-    }  # fmt: skip
-    results.save(f"{scale}/textures", data)
-    return results.load(f"{scale}/textures")
+    test = {"store": "shapes", "objects": count, "views": VIEWS, "threshold": metrics.THRESHOLD}
+    return save_study("textures", scale, test, found, started)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -13,8 +12,8 @@ from compress3d import metrics, results
 from compress3d.data.store import VIEWS as ALL_VIEWS
 from compress3d.data.store import Store
 from compress3d.errors import ConfigError
-from compress3d.evaluate import held_out, load_model, weights_path
-from compress3d.runs import TABLE, Run
+from compress3d.evaluate import held_out, load_model, with_weights
+from compress3d.runs import RECONSTRUCTIONS, Run
 from compress3d.transmit import probabilities
 
 COUNTS = (1, 2, 3, 4, 5, 8, 12, 16, 20, 24)  # training sees 1 to 5; the literature's tables end at 20
@@ -22,12 +21,16 @@ ORDERS = 8  # orders of the same views, the first one as everywhere else
 ORDERED_VIEWS = 5
 
 
-def networks(scale: str) -> Iterator[Run]:
-    """The runs of a scale that turn plain pictures into voxels, as far as their weights are here."""
-    for run in TABLE.values():
-        plain = run.model not in ("jpeg2000", "sequential", "direct", "implicit", "original", "small")
-        if run.scale == scale and plain and weights_path(run).is_file():
-            yield run
+def networks(scale: str) -> list[Run]:
+    """The runs of a scale that turn plain pictures into voxels and whose weights are here.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    runs = with_weights(scale, RECONSTRUCTIONS)
+    if not runs:
+        raise ConfigError(f"scale {scale}", "has no trained network", f"run `compress3d sweep --scale {scale}` first")
+    return runs
 
 
 def by_count(model: torch.nn.Module, images: torch.Tensor, truth: np.ndarray, categories: list[str]) -> list[dict]:
@@ -73,9 +76,7 @@ def compare(store: Store, scale: str = "demo") -> dict:
     Raises:
         ConfigError: no weights of such a network are here.
     """
-    started, runs = time.monotonic(), list(networks(scale))
-    if not runs:
-        raise ConfigError(f"scale {scale}", "has no trained network", f"run `compress3d sweep --scale {scale}` first")
+    started, runs = time.monotonic(), networks(scale)
     rows = store.select(split="test", clean=True)
     categories = [store.objects[row].category for row in rows]
     found = {}
@@ -87,14 +88,30 @@ def compare(store: Store, scale: str = "demo") -> dict:
             "order": by_order(model, images[:, :ORDERED_VIEWS], truth),
             "parameters": sum(p.numel() for p in model.parameters()),
         }
-    data = {
-        "run": {"id": f"{scale}/views", "model": "views", "rate": None, "scale": scale, "seed": None, "tag": "study"},
-        "test": {"store": store.name, "sha256": store.sha256, "objects": [store.objects[r].uid for r in rows],
-                 "categories": categories, "threshold": metrics.THRESHOLD},
-        "points": [],  # nothing here belongs on a curve of rates
-        "networks": found,
-        "provenance": {"commands": [f"compress3d views --scale {scale}"], "device": "cpu", "minutes": (time.monotonic() - started) / 60,
-                       "versions": results.versions()},
+    test = {
+        "store": store.name, "sha256": store.sha256, "objects": [store.objects[r].uid for r in rows],
+        "categories": categories, "threshold": metrics.THRESHOLD,
     }  # fmt: skip
-    results.save(f"{scale}/views", data)
-    return results.load(f"{scale}/views")
+    return save_study("views", scale, test, found, started)
+
+
+def save_study(name: str, scale: str, test: dict, found: dict, started: float) -> dict:
+    """Write `results/<scale>/<name>.json`, what a study found of each network, and return it.
+
+    Args:
+        name: of the study and of its command.
+        scale: whose networks.
+        test: the objects.
+        found: run id -> numbers.
+        started: `time.monotonic()` at its beginning.
+    """
+    provenance = {
+        "commands": [f"compress3d {name} --scale {scale}"],
+        "device": "cpu",
+        "minutes": (time.monotonic() - started) / 60,
+        "versions": results.versions(),
+    }
+    run = {"id": f"{scale}/{name}", "model": name, "rate": None, "scale": scale, "seed": None, "tag": "study"}
+    # no points: nothing here belongs on a curve of rates
+    results.save(f"{scale}/{name}", {"run": run, "test": test, "points": [], "networks": found, "provenance": provenance})
+    return results.load(f"{scale}/{name}")
