@@ -217,7 +217,7 @@ def floor(scale: Annotated[str, typer.Option(help="Whose training data and resul
 @app.command()
 def choices(scale: Annotated[str, typer.Option(help="Scale of the runs.")] = "demo") -> None:
     """Train the short variants behind the training recipe and score them outside the test set."""
-    from compress3d.choices import compare
+    from compress3d.studies.choices import compare
 
     for row in compare(scale)["rows"]:
         print(f"{row['choice']:16s} {row['setting']:22s} mIoU {row['miou']:.3f}  loss {row['loss']:.4f}")
@@ -227,7 +227,7 @@ def choices(scale: Annotated[str, typer.Option(help="Scale of the runs.")] = "de
 def views(scale: Annotated[str, typer.Option(help="Whose networks.")] = "demo") -> None:
     """Score every trained reconstruction network from 1 to 24 views, and over orders of the same views."""
     from compress3d.data.shapenet import open_test_set
-    from compress3d.views import compare
+    from compress3d.studies.views import compare
 
     for run_id, found in compare(open_test_set(), scale)["networks"].items():
         curve = "  ".join(f"{point['views']}: {point['miou']:.3f}" for point in found["counts"])
@@ -237,10 +237,22 @@ def views(scale: Annotated[str, typer.Option(help="Whose networks.")] = "demo") 
 @app.command()
 def textures(scale: Annotated[str, typer.Option(help="Whose networks.")] = "demo") -> None:
     """Score every trained reconstruction network on the same objects plain, coloured and strongly textured."""
-    from compress3d.textures import compare
+    from compress3d.studies.textures import compare
 
     for run_id, found in compare(scale)["networks"].items():
         print(f"{run_id:32s} " + "  ".join(f"{name} {point['miou']:.3f}" for name, point in found["dresses"].items()))
+
+
+@app.command()
+def confidence(scale: Annotated[str, typer.Option(help="Whose networks.")] = "demo") -> None:
+    """Measure from what voxel confidence on each trained network can be believed."""
+    from compress3d.studies.confidence import calibrate
+
+    for run_id, found in calibrate(scale)["networks"].items():
+        told, correlation = found["held_out_accuracy"], found["correlation"]
+        print(
+            f"{run_id:32s} threshold {found['threshold']:.3f}  tells {told:.0%} rightly  correlation {correlation:.2f}"
+        )
 
 
 @app.command()
@@ -287,7 +299,7 @@ def reconstruct(
     threshold: Annotated[float, typer.Option(help="A voxel is occupied above this probability.")] = 0.4,
 ) -> None:
     """Rebuild an object from your own photographs, and say what was done to each and whether to trust the result."""
-    from compress3d.own_photos import reconstruct as rebuild_photos
+    from compress3d.photos.reconstruct import reconstruct as rebuild_photos
 
     rebuild_photos(photos, out, run, rate, background, threshold)
 

@@ -294,7 +294,7 @@ def _scale_runs(third: int, sixth: int, seeds: tuple[int, ...], **settings) -> t
     Args:
         third: steps of the runs of Table 1 and Sec. 4.3, compared among themselves.
         sixth: steps of the ablations.
-        seeds: further seeds of the implicit curve.
+        seeds: further seeds of the implicit curve and of Choy's networks.
     """
     low = {**settings, "steps": third, "tag": str(third)}
     short = {**settings, "steps": sixth, "tag": str(sixth)}
@@ -305,6 +305,7 @@ def _scale_runs(third: int, sixth: int, seeds: tuple[int, ...], **settings) -> t
         *_low_rates(**low),
         *_rivals(**low),
         *_ablations(**short),
+        *(Run(model, seed=seed, **low) for seed in seeds for model in ("uncompressed", *R2N2)),
     )
 
 

@@ -86,7 +86,9 @@ def test_equals_the_plain_reading_forward_and_backward(name, upsampling, padded,
     loss, plain_loss = (torch.nn.functional.nll_loss(scores, truth.long()) for scores in (got, expected))
     torch.testing.assert_close(reconstruction_loss(model(images), truth), plain_loss.float())
     parameters = list(model.parameters())
-    for a, b in zip(*(torch.autograd.grad(x, parameters, materialize_grads=True) for x in (loss, plain_loss)), strict=True):
+    for a, b in zip(
+        *(torch.autograd.grad(x, parameters, materialize_grads=True) for x in (loss, plain_loss)), strict=True
+    ):
         torch.testing.assert_close(a, b, atol=1e-10, rtol=1e-6)
 
 

@@ -172,7 +172,11 @@ def test_state_goes_from_train_to_evaluate_to_done(here, run_id):
     run = find(run_id)
     assert state(run) == "train"
     settings = results.rounded(run.describe())
-    for said, expected in (({"run": settings}, "evaluate"), ({"run": {**settings, "steps": 7}}, "train"), ({}, "evaluate")):
+    for said, expected in (
+        ({"run": settings}, "evaluate"),
+        ({"run": {**settings, "steps": 7}}, "train"),
+        ({}, "evaluate"),
+    ):
         save_weights(nn.Linear(2, 2), weights_path(run), said)
         assert state(run) == expected
     save_results(run)

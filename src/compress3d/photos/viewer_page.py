@@ -9,10 +9,10 @@ import html
 from pathlib import Path
 
 from compress3d import paths
-from compress3d.confidence import Trust
 from compress3d.errors import ConfigError
 from compress3d.figures import display
-from compress3d.rebuild import Rebuilt
+from compress3d.photos.rebuild import Rebuilt
+from compress3d.photos.trust import Trust
 
 SCRIPTS = ("plotly-book.js", "voxel-viewer.js")  # in this order, after plotly.js
 # The style sheet of the book takes its colours from the theme; here they are said, for light and dark.

@@ -5,20 +5,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compress3d import confidence, results
+from compress3d import results
 from compress3d.data.shapenet import open_test_set
 from compress3d.errors import ConfigError
 from compress3d.metrics import THRESHOLD
-from compress3d.photos import Photo, frame, prepare, scenes
-from compress3d.rebuild import Rebuilt, best_run, check, rebuild, with_voxels
+from compress3d.photos import Photo, frame, prepare, scenes, trust
+from compress3d.photos.rebuild import Rebuilt, best_run, check, rebuild, with_voxels
 from compress3d.runs import find
+from compress3d.studies import confidence
 from compress3d.transmit import setting
 
 
 def test_mean_confidence_equals_a_loop():
     p = np.random.default_rng(0).random((3, 4, 4, 4))
     p[2] *= THRESHOLD
-    for found, grid in zip(confidence.mean_confidence(p), p, strict=True):
+    for found, grid in zip(trust.mean_confidence(p), p, strict=True):
         sure = [value for value in grid.ravel() if value > THRESHOLD]
         assert found == pytest.approx(sum(sure) / len(sure) if sure else 0)
 
@@ -32,14 +33,14 @@ def rebuilt(p, picture):
 def test_a_result_is_doubted_for_low_confidence_and_for_a_kept_background():
     framed, filled = np.zeros((64, 64, 3), np.uint8), np.full((64, 64, 3), 90, np.uint8)
     framed[20:50, 10:54] = 200
-    limit = confidence.calibration(find("demo/implicit-r384-s0"))["threshold"]
-    good = confidence.judge(rebuilt(limit + 0.1, framed))
+    limit = trust.calibration(find("demo/implicit-r384-s0"))["threshold"]
+    good = trust.judge(rebuilt(limit + 0.1, framed))
     assert not good.reasons and "Nothing speaks against" in good.sentence and 0.5 < good.useful <= 1
-    (reason,) = confidence.judge(rebuilt(limit - 0.1, framed)).reasons
+    (reason,) = trust.judge(rebuilt(limit - 0.1, framed)).reasons
     assert "mean voxel confidence" in reason
-    (reason,) = confidence.judge(rebuilt(limit + 0.1, filled)).reasons
+    (reason,) = trust.judge(rebuilt(limit + 0.1, filled)).reasons
     assert "background" in reason
-    both = confidence.judge(rebuilt(limit - 0.1, filled))
+    both = trust.judge(rebuilt(limit - 0.1, filled))
     assert len(both.reasons) == 2 and both.sentence.startswith("Not to be trusted: ")
 
 
@@ -85,9 +86,9 @@ def test_the_shipped_calibration_follows_from_the_values_it_ships():
 
 def test_a_run_without_a_calibration_of_its_own_takes_the_median():
     known = results.load("demo/confidence")
-    assert confidence.calibration(find("demo/implicit-r480-s0")) == known["networks"]["demo/implicit-r480-s0"]
-    assert confidence.calibration(find("demo/implicit-r384-600-s0")) == known["median"]
-    assert confidence.calibration(find("paper/uncompressed-s0"))["threshold"] is None
+    assert trust.calibration(find("demo/implicit-r480-s0")) == known["networks"]["demo/implicit-r480-s0"]
+    assert trust.calibration(find("demo/implicit-r384-600-s0")) == known["median"]
+    assert trust.calibration(find("paper/uncompressed-s0"))["threshold"] is None
 
 
 @pytest.mark.parametrize("run_id", ["demo/uncompressed-s0", "demo/sequential-s0", "demo/direct-s0", "demo/jpeg2000-s0"])

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from compress3d.checkpoint import write_atomically
-from compress3d.confidence import Trust
 from compress3d.errors import ConfigError, DataError
-from compress3d.meshes import glb_bytes, obj_bytes
-from compress3d.rebuild import Rebuilt
+from compress3d.photos.meshes import glb_bytes, obj_bytes
+from compress3d.photos.rebuild import Rebuilt
+from compress3d.photos.trust import Trust
 
 SUFFIXES = (".glb", ".obj", ".npz", ".html")
 
@@ -88,7 +88,7 @@ def write(path: str | Path, rebuilt: Rebuilt, trust: Trust) -> Path:
     elif kind == ".npz":
         data = npz_bytes(rebuilt, trust)
     else:
-        from compress3d.viewer_page import page  # draws: needs the book's packages
+        from compress3d.photos.viewer_page import page  # draws: needs the book's packages
 
         data = page(rebuilt, trust, path.stem).encode()
     try:

@@ -1,26 +1,12 @@
-"""How sure a network is of its voxels, and from what on that can be believed.
+"""From what mean voxel confidence on a result can be believed: confidence against IoU, framed well and in ways that go wrong.
 
-*Mean voxel confidence* is the mean probability of the voxels called occupied (above 0.4): the share of them that the
-network itself expects to be right. It is compared with IoU on the shipped test set, each object framed from its own
-outline as `compress3d reconstruct` does, and in ways that go wrong; a result counts as useful where its IoU is above
-that of a mean shape of the right category, for which nobody looks at a picture.
-
-Measured (results/demo/confidence.json), for implicit 384:1, which `compress3d reconstruct` takes by itself: confidence
-and IoU correlate by 0.68 over the 74 objects. From 0.58 on lie 49 of them, with a mean IoU of 0.50, and 80 % are
-useful; below, 0.27 and 36 %. Over right and wrong pictures alike it tells 70 % rightly, where a coin tells 50 %: a
-hint, no proof.
-
-A network is also sure of itself where the background was left in: it fills the grid, and means it (0.81, IoU 0.17). So
-the pictures are looked at too: in none of the test views is the object cut by two opposite edges. What neither sees is
-an object that lies on its side: 45 % of those seem sure, of which one in four is useful.
+What `compress3d.photos.trust` judges by comes from here.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -30,104 +16,17 @@ from compress3d import metrics, results
 from compress3d.data.loader import test_view_order
 from compress3d.data.shapenet import open_test_set
 from compress3d.data.store import Store
-from compress3d.errors import Compress3DError
 from compress3d.evaluate import VIEWS, held_out, load_model
 from compress3d.photos import frame, scenes
-from compress3d.rebuild import Rebuilt, best_run, send, with_voxels
+from compress3d.photos.rebuild import best_run, send, with_voxels
+from compress3d.photos.trust import mean_confidence
 from compress3d.runs import Run
 from compress3d.scales import scale
+from compress3d.studies import save_study
 from compress3d.transmit import setting
 
-RUNS_THROUGH = 0.5  # mean `frame.runs_through` of the views: 0.00 when framed and 0.995 in a room, over the test set
 FRAMED, ONE, MIXED, SIDE, ROOM = "five views", "one view", "views of five objects", "lying on its side", "in a room"
 FITTED = (FRAMED, ONE, MIXED, SIDE)  # a room is told by its pictures, not by the confidence
-
-
-def mean_confidence(probability: np.ndarray) -> np.ndarray:
-    """Mean probability of the voxels above 0.4, whatever threshold the result is drawn at.
-
-    Args:
-        probability: (..., G, G, G) in [0, 1].
-
-    Returns:
-        (...), in (0.4, 1]; 0 where no voxel is above 0.4.
-
-    Example:
-        >>> mean_confidence(np.array([[[0.1, 0.5, 0.9]]]))
-        array(0.7)
-    """
-    axes = (-3, -2, -1)
-    occupied = probability > metrics.THRESHOLD
-    return np.where(occupied, probability, 0).sum(axes, dtype=np.float64) / np.maximum(occupied.sum(axes), 1)
-
-
-@dataclass(frozen=True)
-class Trust:
-    """What is to be said of a result.
-
-    Attributes:
-        confidence: mean voxel confidence.
-        threshold: what tells useful results from others best; None where that was never measured.
-        reasons: why the result is not to be trusted; empty where nothing speaks against it.
-        useful: share of test objects with such a confidence that were better than a mean shape; None where unknown.
-    """
-
-    confidence: float
-    threshold: float | None
-    reasons: tuple[str, ...]
-    useful: float | None = None
-
-    @property
-    def sentence(self) -> str:
-        """The verdict for people."""
-        if self.reasons:
-            return "Not to be trusted: " + "; ".join(self.reasons) + "."
-        if self.threshold is None:
-            return "Nothing speaks against the result, but this network's confidence was never compared with the truth."
-        if self.useful is None:
-            return "Nothing speaks against the result."
-        return (
-            "Nothing speaks against the result: of the test objects rebuilt with such a confidence,"
-            f" {self.useful:.0%} were better than a mean shape of the right category."
-        )
-
-
-def judge(rebuilt: Rebuilt) -> Trust:
-    """Whether a result can be trusted, by its confidence and by what the network was shown.
-
-    Raises:
-        DataError: the calibration file is damaged.
-    """
-    confidence = float(mean_confidence(rebuilt.probability))
-    known, reasons = calibration(rebuilt.run), []
-    threshold = known["threshold"]
-    side = known["below"] if threshold is not None and confidence < threshold else known["above"]
-    ground = frame.GROUNDS[rebuilt.run.background]
-    filled = float(np.mean([frame.runs_through(photo.picture, ground) for photo in rebuilt.photos]))
-    if filled > RUNS_THROUGH:
-        reasons.append(
-            f"the background is in the pictures ({filled:.0%} of their edges are filled), and this network only knows"
-            " objects on a plain ground: photograph on one, or cut the object out (PNG with transparency)"
-        )
-    if threshold is not None and confidence < threshold:
-        reasons.append(
-            f"the mean voxel confidence is {confidence:.2f}, and of the test objects below {threshold:.2f} only"
-            f" {side['useful']:.0%} were better than a mean shape of the right category"
-        )
-    return Trust(confidence, threshold, tuple(reasons), side["useful"])
-
-
-def calibration(run: Run) -> dict:
-    """`threshold`, `above` and `below` of `measure`, for `run`; the medians over its scale where it was not measured
-    itself. The threshold is None where no network of the scale was.
-    """
-    if not results.path_of(f"{run.scale}/confidence").is_file():
-        return {"threshold": None, "above": {"useful": None}, "below": {"useful": None}}
-    found = results.load(f"{run.scale}/confidence")
-    return found["networks"].get(run.id, found["median"])
-
-
-# -- measuring -------------------------------------------------------------------------------------------------------
 
 
 def pictures(run: Run, store: Store, rows: np.ndarray, case: str) -> torch.Tensor:
@@ -257,7 +156,7 @@ def calibrate(scale_name: str = "demo", runs: list[Run] | None = None) -> dict:
         DataError: the floor (`compress3d floor`) is missing.
         ConfigError: no run of the scale has weights.
     """
-    floor = results.load(f"{scale_name}/mean-shape")["points"][0]["miou"]
+    started, floor = time.monotonic(), results.load(f"{scale_name}/mean-shape")["points"][0]["miou"]
     best, store = best_run(scale_name), open_test_set()
     rows = store.select(split="test", clean=True)
     chosen = runs or [run for run in with_voxels(scale_name) if not run.tag or run == best]
@@ -272,45 +171,11 @@ def calibrate(scale_name: str = "demo", runs: list[Run] | None = None) -> dict:
                 case: {key: float(np.mean(values)) for key, values in of.items()} for case, of in found["cases"].items()
             }
         networks[run.id] = found
-        print(
-            f"{run.id:24s} threshold {found['threshold']:.3f}  tells {found['held_out_accuracy']:.0%} rightly"
-            f"  correlation {found['correlation']:.2f}",
-            flush=True,
-        )
     measured = next(iter(shown.values()))
     filled = {
         case: float(np.mean([frame.runs_through(p) for p in measured[case].flatten(0, 1).permute(0, 2, 3, 1).numpy()]))
         for case in (FRAMED, ROOM)
     }
-    data = {
-        "run": {"id": f"{scale_name}/confidence", "model": "confidence", "rate": None, "scale": scale_name,
-                "seed": None, "tag": "study"},
-        "points": [],  # nothing here belongs on a curve of rates
-        "best": best.id,
-        "floor": floor,
-        "runs_through": filled,
-        "networks": networks,
-        "median": medians(networks.values()),
-        "objects": [store.objects[row].uid for row in rows],
-        "provenance": {"commands": [f"python -m compress3d.confidence {scale_name}"], "device": "cpu", "minutes": None,
-                       "versions": results.versions()},
-    }  # fmt: skip
-    results.save(f"{scale_name}/confidence", data)
-    return results.load(f"{scale_name}/confidence")
-
-
-def main() -> None:
-    """`python -m compress3d.confidence [SCALE]`."""
-    parser = argparse.ArgumentParser(
-        prog="python -m compress3d.confidence", description=calibrate.__doc__.split("\n")[0]
-    )
-    parser.add_argument("scale", nargs="?", default="demo")
-    try:
-        calibrate(parser.parse_args().scale)
-    except Compress3DError as error:
-        print(f"compress3d: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-
-
-if __name__ == "__main__":
-    main()
+    test = {"store": store.name, "objects": [store.objects[row].uid for row in rows]}
+    found = {"best": best.id, "floor": floor, "runs_through": filled, "median": medians(networks.values())}
+    return save_study("confidence", scale_name, networks, started, test=test, **found)

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from compress3d import choices
+from compress3d.studies import choices
 
 
 def test_each_variant_changes_one_setting_and_its_tag():

@@ -22,8 +22,9 @@ from compress3d.data.shapes import make
 from compress3d.errors import ConfigError
 from compress3d.evaluate import load_model
 from compress3d.scales import scale as sizes
+from compress3d.studies import save_study
+from compress3d.studies.views import networks
 from compress3d.transmit import probabilities
-from compress3d.views import networks, save_study
 
 DRESSES = ("plain", "coloured", "textured")
 SEED = 1  # the training objects have seed 0
@@ -93,8 +94,10 @@ def compare(scale: str = "demo", count: int = OBJECTS) -> dict:
         }
         usual = np.array(scores["coloured"]["iou"])
         differences = {
-            name: metrics.paired_interval(np.array(scores[name]["iou"]), usual) for name in DRESSES if name != "coloured"
+            name: metrics.paired_interval(np.array(scores[name]["iou"]), usual)
+            for name in DRESSES
+            if name != "coloured"
         }
         found[run.id] = {"dresses": scores, "differences": differences}
     test = {"store": "shapes", "objects": count, "views": VIEWS, "threshold": metrics.THRESHOLD}
-    return save_study("textures", scale, test, found, started)
+    return save_study("textures", scale, found, started, test=test)

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compress3d.confidence import Trust
 from compress3d.errors import ConfigError, DataError
 from compress3d.figures.viewer import from_run_lengths
-from compress3d.meshes import glb_bytes, obj_bytes, quads
-from compress3d.outputs import SUFFIXES, check_names, write
 from compress3d.photos import Photo
-from compress3d.rebuild import Rebuilt
+from compress3d.photos.meshes import glb_bytes, obj_bytes, quads
+from compress3d.photos.outputs import SUFFIXES, check_names, write
+from compress3d.photos.rebuild import Rebuilt
+from compress3d.photos.trust import Trust
 from compress3d.runs import find
 from compress3d.transmit import setting
 
@@ -241,7 +241,7 @@ def test_html_needs_no_network_and_holds_the_grid(tmp_path, rebuilt):
 
 @pytest.mark.browser
 def test_html_draws_in_a_browser_without_network(tmp_path, rebuilt):
-    sys.path.insert(0, str(Path(__file__).parent / "book"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "book"))
     import chromium
 
     if chromium.find() is None:

@@ -7,8 +7,8 @@ import torch
 from compress3d import metrics
 from compress3d.data.shapes import make
 from compress3d.errors import ConfigError
-from compress3d.textures import DRESSES, dress, render
-from compress3d.views import by_count, by_order, networks
+from compress3d.studies.textures import DRESSES, dress, render
+from compress3d.studies.views import by_count, by_order, networks
 
 
 class LastView(torch.nn.Linear):

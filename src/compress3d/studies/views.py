@@ -8,12 +8,13 @@ import time
 import numpy as np
 import torch
 
-from compress3d import metrics, results
+from compress3d import metrics
 from compress3d.data.store import VIEWS as ALL_VIEWS
 from compress3d.data.store import Store
 from compress3d.errors import ConfigError
 from compress3d.evaluate import held_out, load_model, with_weights
 from compress3d.runs import RECONSTRUCTIONS, Run
+from compress3d.studies import save_study
 from compress3d.transmit import probabilities
 
 COUNTS = (1, 2, 3, 4, 5, 8, 12, 16, 20, 24)  # training sees 1 to 5; the literature's tables end at 20
@@ -22,12 +23,12 @@ ORDERED_VIEWS = 5
 
 
 def networks(scale: str) -> list[Run]:
-    """The runs of a scale that turn plain pictures into voxels and whose weights are here.
+    """The runs of a scale, of seed 0, that turn plain pictures into voxels and whose weights are here.
 
     Raises:
         ConfigError: there is none.
     """
-    runs = with_weights(scale, RECONSTRUCTIONS)
+    runs = [run for run in with_weights(scale, RECONSTRUCTIONS) if run.seed == 0]
     if not runs:
         raise ConfigError(f"scale {scale}", "has no trained network", f"run `compress3d sweep --scale {scale}` first")
     return runs
@@ -92,26 +93,4 @@ def compare(store: Store, scale: str = "demo") -> dict:
         "store": store.name, "sha256": store.sha256, "objects": [store.objects[r].uid for r in rows],
         "categories": categories, "threshold": metrics.THRESHOLD,
     }  # fmt: skip
-    return save_study("views", scale, test, found, started)
-
-
-def save_study(name: str, scale: str, test: dict, found: dict, started: float) -> dict:
-    """Write `results/<scale>/<name>.json`, what a study found of each network, and return it.
-
-    Args:
-        name: of the study and of its command.
-        scale: whose networks.
-        test: the objects.
-        found: run id -> numbers.
-        started: `time.monotonic()` at its beginning.
-    """
-    provenance = {
-        "commands": [f"compress3d {name} --scale {scale}"],
-        "device": "cpu",
-        "minutes": (time.monotonic() - started) / 60,
-        "versions": results.versions(),
-    }
-    run = {"id": f"{scale}/{name}", "model": name, "rate": None, "scale": scale, "seed": None, "tag": "study"}
-    # no points: nothing here belongs on a curve of rates
-    results.save(f"{scale}/{name}", {"run": run, "test": test, "points": [], "networks": found, "provenance": provenance})
-    return results.load(f"{scale}/{name}")
+    return save_study("views", scale, found, started, test=test)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from compress3d.confidence import Trust, judge
 from compress3d.errors import DataError
 from compress3d.metrics import THRESHOLD
-from compress3d.outputs import check_names, write
 from compress3d.photos import Photo, collect, prepare_all
-from compress3d.rebuild import Rebuilt, best_run, check, rebuild
+from compress3d.photos.outputs import check_names, write
+from compress3d.photos.rebuild import Rebuilt, best_run, check, rebuild
+from compress3d.photos.trust import Trust, judge
 from compress3d.runs import find
 from compress3d.scales import scale
 
