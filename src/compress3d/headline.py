@@ -1,6 +1,6 @@
 """The first page's picture and its turning object, made from results files and shipped weights.
 
-python -m compress3d.headline      write book/assets/headline.png, the README's picture, and the README's table of results
+python -m compress3d.headline      write the README's two pictures, book/assets/headline*.png, and its table of results
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from compress3d import paths, results
 from compress3d.errors import Compress3DError, DataError
 from compress3d.figures import plots, style
 from compress3d.figures.viewer import Shape, Viewer, viewer
+from compress3d.scales import scale
 
 SCALE = "demo"  # the scale whose weights ship: anyone can make this page again
 RATE = 384
 CATEGORY = "sofa"  # a class whose mean IoU is near that of the whole test set, and that everybody recognises
 QUANTILE = 0.75  # the object shown is reconstructed better than three quarters of its class, and the page says so
+PHOTOGRAPHED = "BlendSwap-CC-BY__armchair1"  # the armchair of the page on photographs
 WAITING = "The results are not there yet: train and evaluate the runs, then build the book again."
 
 
@@ -64,6 +66,51 @@ def write_picture(path: Path) -> None:
         DataError: there are no results.
     """
     figure = plots.rate_curve(results.load_shown(SCALE).values())
+    figure.savefig(path, dpi=150, facecolor="white", metadata={"Software": None})
+
+
+def write_photographs(path: Path) -> None:
+    """The README's first picture: five photographs of the object of `PHOTOGRAPHED`, what is sent of them, and its voxels.
+
+    Raises:
+        CheckpointError: the shipped weights are missing or damaged.
+    """
+    import tempfile
+
+    import matplotlib.pyplot as plt
+    from PIL import Image, ImageOps
+
+    from compress3d import metrics, photos
+    from compress3d.data.shapenet import open_test_set
+    from compress3d.figures.voxels import draw_voxels
+    from compress3d.photos import scenes
+    from compress3d.photos.rebuild import rebuild
+    from compress3d.runs import find
+
+    store, run = open_test_set(), find(f"{SCALE}/implicit-r{RATE}-s0")
+    row = [record.uid for record in store.objects].index(PHOTOGRAPHED)
+    with tempfile.TemporaryDirectory() as folder:
+        files = scenes.photographs(store, row, Path(folder))
+        ready, _ = photos.prepare_all(files, scale(SCALE).image_size, ground=run.background)
+        shown = [ImageOps.exif_transpose(Image.open(file)).convert("RGBA") for file in files]
+    found = rebuild(ready, run)
+    with style.plot_style():
+        figure = plt.figure(figsize=(9, 2.9))
+        grid = figure.add_gridspec(2, 9, wspace=0.08, hspace=0.2, left=0.01, right=0.99, top=0.93, bottom=0.01)
+        for column, (photograph, photo) in enumerate(zip(shown, ready, strict=True)):
+            for line, picture in enumerate((photograph, photo.picture)):
+                ax = figure.add_subplot(grid[line, column])
+                ax.imshow(picture, interpolation="nearest" if line else None)
+                ax.axis("off")
+        sent = f"as the network sees them: {found.bytes_per_view:g} bytes of each are sent"
+        figure.text(0.01, 0.95, "five photographs, as people send them", fontsize=9)
+        figure.text(0.01, 0.43, sent, fontsize=9)
+        iou = metrics.iou(found.probability[None], store.occupancy(row)[None])[0]
+        rebuilt = {f"rebuilt: IoU {iou:.2f}": found.occupancy, "the object": store.occupancy(row)}
+        for n, (title, occupancy) in enumerate(rebuilt.items()):
+            ax = figure.add_subplot(grid[:, 5 + 2 * n : 7 + 2 * n])
+            draw_voxels(ax, occupancy, style.body_colour("implicit" if n == 0 else "truth"))
+            ax.set_title(title, fontsize=9)
     figure.savefig(path, dpi=150, facecolor="white", metadata={"Software": None})
 
 
@@ -176,10 +223,11 @@ def _placeholder() -> str:
 def main() -> None:
     """Command line; see the top of this file."""
     try:
-        path = paths.book() / "assets/headline.png"
-        write_picture(path)
+        assets = paths.book() / "assets"
+        write_photographs(assets / "headline-photographs.png")
+        write_picture(assets / "headline.png")
         write_readme(paths.root() / "README.md")
-        print(path)
+        print(assets)
     except Compress3DError as error:
         print(f"compress3d: {error}", file=sys.stderr)
         raise SystemExit(1) from None

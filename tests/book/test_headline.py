@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from compress3d import evaluate, headline
 from compress3d.errors import DataError
@@ -61,6 +62,15 @@ def test_files_of_the_first_page(found, tmp_path, monkeypatch):
     assert len(shape["views"]) == 5 and shape["notes"][1].startswith("IoU") and payload["turn"] is True
     assert np.prod(payload["side"]) == 32**3
     assert len(text) < 100_000
+
+
+def test_photographs_stand_left_of_the_voxels(tmp_path):
+    headline.write_photographs(tmp_path / "a.png")
+    picture = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).astype(int)
+    left, right = np.split(picture, [picture.shape[1] * 5 // 9], axis=1)
+    black = (left.max(axis=2) < 5).mean()
+    gold = (right[..., 0] - right[..., 2] > 80).mean()  # the object, in the colour of the truth
+    assert 0.1 < black < 0.5 and gold > 0.05 and (left[..., 0] - left[..., 2] > 80).mean() < 0.001
 
 
 def test_readme_shows_what_the_results_files_say():
