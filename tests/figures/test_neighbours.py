@@ -58,14 +58,25 @@ def test_sides_of_the_encoder_agree_with_the_networks():
 
 
 def test_differences_and_verdicts_by_hand():
-    iou = {"3D-GRU-3": [0.5, 0.6], "3D-LSTM-3": [0.4, 0.5], "3D-GRU-1": [0.7, 0.8], "Res3D-GRU-3": [0.4, 0.7]}
+    one = {"3D-GRU-3": [0.5, 0.6], "3D-LSTM-3": [0.4, 0.5], "3D-GRU-1": [0.7, 0.8], "Res3D-GRU-3": [0.4, 0.7]}
+    iou = {name: np.array([values]) for name, values in one.items()}
     rows = {row[1]: row for row in neighbours.differences(iou).rows}
-    assert rows["3D-GRU-3 − 3D-LSTM-3"][2:] == ["+0.053", "+0.100", "+0.100 to +0.100", "reproduced"]
+    assert rows["3D-GRU-3 − 3D-LSTM-3"][2:] == ["+0.053", "+0.100", "+0.100 to +0.100", MISSING, "reproduced"]
     assert rows["3D-GRU-3 − 3D-GRU-1"][-1] == "contradicted"
     assert rows["Res3D-GRU-3 − 3D-GRU-3"][-1] == "undecided"
-    assert rows["Pix2Vox-F − Res3D-GRU-3"][3:] == [MISSING, MISSING, "not run yet"]
+    assert rows["Pix2Vox-F − Res3D-GRU-3"][3:] == [MISSING, MISSING, MISSING, "not run yet"]
     with pytest.raises(DataError, match="different objects"):
-        neighbours.differences({"a": [0.1], "b": [0.1, 0.2]})
+        neighbours.differences({"a": np.array([[0.1]]), "b": np.array([[0.1, 0.2]])})
+
+
+@pytest.mark.parametrize(
+    ("first", "ours", "each", "told"),
+    [((0.6, 0.5), "+0.150", "+0.200, +0.100", "reproduced"), ((0.9, 0.3), "+0.200", "+0.500, -0.100", "undecided")],
+)
+def test_one_training_that_says_otherwise_leaves_a_difference_undecided(first, ours, each, told):
+    iou = {"3D-GRU-3": np.array([[v, v] for v in first]), "3D-LSTM-3": np.full((2, 2), 0.4)}
+    (row,) = (row for row in neighbours.differences(iou).rows if row[1] == "3D-GRU-3 − 3D-LSTM-3")
+    assert row[3:] == [ours, f"{ours} to {ours}", each, told]
 
 
 def test_every_published_difference_is_positive():
@@ -77,9 +88,21 @@ def test_every_published_difference_is_positive():
 def test_scores_keep_a_row_for_what_is_missing():
     found = {IDS["3D-GRU-3"]: {"points": [summary([0.4, 0.6])], "test": {"objects": ["a", "b"]}}}
     rows = {row[0]: row for row in neighbours.scores("demo", found).rows}
-    assert rows["3D-GRU-3"][1:5] == ["0.200", "0.500", "0.091", "0.592"]
-    assert rows["Pix2Vox-F"][1:4] == [MISSING] * 3
-    assert neighbours.iou_of_results("demo", found) == {"3D-GRU-3": [0.4, 0.6]}
+    assert rows["3D-GRU-3"][1:6] == ["0.200", "0.500", MISSING, "0.091", "0.592"]
+    assert rows["Pix2Vox-F"][1:5] == [MISSING] * 4
+    assert {name: iou.tolist() for name, iou in neighbours.iou_of_results("demo", found).items()} == {
+        "3D-GRU-3": [[0.4, 0.6]]
+    }
+
+
+def test_further_seeds_are_further_trainings():
+    ids = [IDS["3D-GRU-3"], IDS["3D-GRU-3"].replace("-s0", "-s2")]
+    found = {
+        i: {"points": [summary([v, v])], "test": {"objects": ["a", "b"]}} for i, v in zip(ids, (0.4, 0.6), strict=True)
+    }
+    assert neighbours.iou_of_results("demo", found)["3D-GRU-3"].tolist() == [[0.4, 0.4], [0.6, 0.6]]
+    (row,) = (row for row in neighbours.scores("demo", found).rows if row[0] == "3D-GRU-3")
+    assert row[2:4] == ["0.500", "0.400, 0.600"]
 
 
 def test_what_more_views_change():

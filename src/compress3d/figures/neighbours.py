@@ -5,7 +5,7 @@ Ours and published numbers never share a column: they are of other data, other s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,7 @@ PAIRS = (
 PASCAL = {"airplane": "aeroplane", "bike": "bicycle", "watercraft": "boat", "car": "car", "chair": "chair",
           "sofa": "sofa", "display": "tvmonitor"}  # fmt: skip
 TRAINED_VIEWS = (1, 5)
+SEEDS = (0, 1, 2)
 
 
 def run_ids(scale_name: str) -> dict[str, str]:
@@ -128,25 +129,36 @@ def sides(size: int, poolings: int = 6, padded: bool = True) -> list[int]:
 # -- IoU and differences -----------------------------------------------------------------------------------------------
 
 
+def trainings(scale_name: str, found: Mapping[str, Mapping]) -> dict[str, list[Mapping]]:
+    """Network -> results of its trainings, one a seed from 0 on, as far as they are in `found`."""
+    named = run_ids(scale_name).items()
+    seeded = {name: [f"{run_id.removesuffix('-s0')}-s{seed}" for seed in SEEDS] for name, run_id in named}
+    return {name: [found[i] for i in ids if i in found] for name, ids in seeded.items()}
+
+
 def scores(scale_name: str, found: Mapping[str, Mapping]) -> Table:
     """Loss and IoU with five views: ours and the published in columns of their own; a dash for what is not run yet."""
-    rows = []
-    for name, run_id in run_ids(scale_name).items():
-        ours = found[run_id]["points"][0] if run_id in found else {}
+    rows, every = [], trainings(scale_name, found)
+    for name, ours in every.items():
+        points = [result["points"][0] for result in ours]
+        loss, miou = ([point[key] for point in points] for key in ("loss", "miou"))
         key = NEIGHBOURS[name].published
         printed = paper(key) if key else {"value": published_iou(name)}
+        means = [float(np.mean(values)) if values else None for values in (loss, miou)]
+        each = ", ".join(f"{value:.3f}" for value in miou) if len(miou) > 1 else None
         place = "slides" if key else "README, best threshold"
-        rows.append([name, ours.get("loss"), ours.get("miou"), printed.get("loss"), printed["value"], place])
-    columns = ["network", "ours: loss", "ours: IoU", "published: loss", "published: IoU", "where"]
-    objects = {len(found[run_id]["test"]["objects"]) for run_id in run_ids(scale_name).values() if run_id in found}
+        rows.append([name, *means, each, printed.get("loss"), printed["value"], place])
+    columns = ["network", "ours: loss", "ours: IoU", "each training", "published: loss", "published: IoU", "where"]
+    objects = {len(result["test"]["objects"]) for ours in every.values() for result in ours}
     caption = (f"5 views. Ours: {scale_name} scale, mean over {'/'.join(map(str, objects)) or 'no'} real CAD objects, "
                "threshold 0.4. Published: ShapeNet, other objects, other sizes")  # fmt: skip
     return Table(columns, rows, caption)
 
 
-def iou_of_results(scale_name: str, found: Mapping[str, Mapping]) -> dict[str, Sequence[float]]:
-    """Network -> IoU of each test object with five views, of the runs that have results."""
-    return {name: found[i]["points"][0]["iou"] for name, i in run_ids(scale_name).items() if i in found}
+def iou_of_results(scale_name: str, found: Mapping[str, Mapping]) -> dict[str, np.ndarray]:
+    """Network -> IoU of each training and test object with five views, (S, N), of the networks that have results."""
+    every = trainings(scale_name, found)
+    return {name: np.array([r["points"][0]["iou"] for r in ours]) for name, ours in every.items() if ours}
 
 
 def iou_at(scale_name: str, study: Mapping, views: int) -> dict[str, Sequence[float]]:
@@ -161,38 +173,48 @@ def iou_at(scale_name: str, study: Mapping, views: int) -> dict[str, Sequence[fl
     }
 
 
-def verdict(low: float, high: float) -> str:
-    """A published order, judged by the interval of our difference.
+def verdict(low: float, high: float, each: Iterable[float] = ()) -> str:
+    """A published order, judged by the interval of our difference, and by its sign in each training.
 
     Example:
-        >>> verdict(0.01, 0.03), verdict(-0.01, 0.03), verdict(-0.03, -0.01)
-        ('reproduced', 'undecided', 'contradicted')
+        >>> verdict(0.01, 0.03), verdict(-0.01, 0.03), verdict(-0.03, -0.01), verdict(0.01, 0.03, [0.05, -0.01])
+        ('reproduced', 'undecided', 'contradicted', 'undecided')
     """
-    return "reproduced" if low > 0 else "contradicted" if high < 0 else "undecided"
+    each = list(each)
+    if low > 0 and all(d > 0 for d in each):
+        return "reproduced"
+    return "contradicted" if high < 0 and all(d < 0 for d in each) else "undecided"
 
 
-def differences(iou: Mapping[str, Sequence[float]], caption: str = "") -> Table:
+def differences(iou: Mapping[str, np.ndarray], caption: str = "") -> Table:
     """Every pair of `PAIRS` on the same objects: published difference, ours with its interval, and the verdict by rule.
 
+    Ours is the mean over trainings; the interval is over objects, and knows nothing of the luck of a training, so each
+    training's difference stands beside it.
+
     Args:
-        iou: network -> IoU of each object, the same objects in the same order.
+        iou: network -> IoU (S, N) of S trainings and N objects, the same objects in the same order.
         caption: one line above the table.
 
     Raises:
         DataError: the networks have different numbers of objects.
     """
-    if len({len(values) for values in iou.values()}) > 1:
+    if len({values.shape[-1] for values in iou.values()}) > 1:
         raise DataError("IoU", "is of different objects", "evaluate every network on the same test set")
     rows = []
     for first, second, change in PAIRS:
         printed = published_iou(first) - published_iou(second)
         row = [change, f"{first} − {second}", f"{printed:+.3f}"]
         if first in iou and second in iou:
-            mean, low, high = metrics.paired_interval(iou[first], iou[second])
-            rows.append([*row, f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}", verdict(low, high)])
+            a, b = iou[first], iou[second]
+            mean, low, high = metrics.paired_interval(a.mean(axis=0), b.mean(axis=0))
+            same = min(len(a), len(b))
+            each = (a[:same] - b[:same]).mean(axis=1)
+            told = ", ".join(f"{d:+.3f}" for d in each) if same > 1 else None
+            rows.append([*row, f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}", told, verdict(low, high, each)])
         else:
-            rows.append([*row, None, None, "not run yet"])
-    columns = ["what changes", "difference of IoU", "published", "ours", "95 % interval", "verdict"]
+            rows.append([*row, None, None, None, "not run yet"])
+    columns = ["what changes", "difference of IoU", "published", "ours", "95 % interval", "each training", "verdict"]
     return Table(columns, rows, caption)
 
 
@@ -362,8 +384,8 @@ def weighted_mean(values: Mapping[str, float], weights: Mapping[str, float]) -> 
     """Mean of class values, each counted as often as the class has objects.
 
     Example:
-        >>> weighted_mean({"car": 0.8, "lamp": 0.4}, {"car": 3, "lamp": 1})
-        0.7
+        >>> weighted_mean({"car": 0.75, "lamp": 0.25}, {"car": 3, "lamp": 1})
+        0.625
     """
     keys = list(values)
     return float(np.average([values[k] for k in keys], weights=[weights[k] for k in keys]))
