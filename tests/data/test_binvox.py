@@ -67,3 +67,12 @@ def test_missing_file_is_named(tmp_path):
 def test_only_cubes_are_written():
     with pytest.raises(ValueError, match="cube"):
         encode_binvox(np.zeros((2, 2, 3), bool))
+
+
+def test_runs_of_length_zero_are_read_over():
+    """Public writers leave (value, 0) behind a run whose length is a multiple of 255."""
+    grid = np.zeros((32, 32, 32), bool)
+    grid[8:] = True
+    header, body = encode_binvox(grid).split(b"data\n", 1)
+    assert body[:2] == b"\x00\xff"
+    assert (decode_binvox(header + b"data\n" + b"\x00\x00" + body + b"\x01\x00") == grid).all()

@@ -73,6 +73,21 @@ def test_the_original_convolves_in_three_dimensions_with_mirrored_kernels():
     np.testing.assert_allclose(gates[0].detach().numpy(), z.transpose(1, 0, 2, 3), atol=1e-5)
 
 
+def test_an_lstm_of_the_original_goes_back_as_it_came():
+    """`mv_lstm_net.py` has a bias a channel; ours has room for one a unit, and then keeps it."""
+    N = scale("smoke").channels(128)
+    a, b = (Reconstruction(scale("smoke"), "lstm-1", "zeros", padded=True) for _ in range(2))
+    with torch.no_grad():
+        a.memory.input_map.bias.copy_(torch.randn(3 * N, 1).expand(-1, 4**3).flatten())
+    arrays = to_theano(a)
+    again = to_theano(from_theano(b, arrays))
+    assert sum(value.shape == (N,) for value in arrays) >= 3
+    assert all(np.array_equal(x, y) for x, y in zip(arrays, again, strict=True))
+    with torch.no_grad():
+        a.memory.input_map.bias[0] += 1
+    assert sum(value.shape == (N, 4, 4, 4) for value in to_theano(a)) == 1
+
+
 def test_pictures_are_convolved_with_mirrored_kernels():
     (model,) = networks("lstm-3", "zeros", True, count=1)
     kernel, bias = to_theano(model)[:2]

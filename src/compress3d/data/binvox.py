@@ -29,8 +29,8 @@ def decode_binvox(data: bytes, name: str | Path = "<bytes>", size: int | None = 
         bool `(size, size, size)`, indexed `[x, y, z]`, True inside.
 
     Raises:
-        DataError: the header is no binvox header, the dimensions differ, a run is empty, or the runs are too short
-            or too long.
+        DataError: the header is no binvox header, the dimensions differ, or the runs are too short or too long. Runs of
+            length zero say nothing and are read over: public writers leave one behind each 255 voxels that end a run.
 
     Example:
         >>> cube = np.zeros((32, 32, 32), bool)
@@ -47,8 +47,6 @@ def decode_binvox(data: bytes, name: str | Path = "<bytes>", size: int | None = 
     values, counts = runs[0::2], runs[1::2]
     if values.size and values.max() > 1:
         raise DataError(name, f"holds the voxel value {values.max()} where only 0 and 1 exist", _REMEDY)
-    if counts.size and counts.min() == 0:
-        raise DataError(name, "holds a run of length zero", _REMEDY)
     total = int(counts.sum(dtype=np.int64))
     if total != edge**3:
         word = "truncated" if total < edge**3 else "too long"

@@ -7,7 +7,9 @@
 | kernels | correlated | the same | convolved: mirrored in every axis; 3D as (out, depth, in, row, column) |
 | matrices | (out, in) | the same | (in, out) |
 
-Names and order are those of the public GRU networks. No LSTM was published; its gates are named by analogy.
+Names are those of the public GRU networks; the LSTM's gates are named by analogy. The order of the arrays is that of every
+network of the original, its 3D-LSTM-1 (`mv_lstm_net.py`, in an early commit) among them. Compared with the public code itself,
+run beside ours with the same weights: book/neighbours/r2n2_networks.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ def from_pytorch(model: Reconstruction, weights: dict[str, Tensor]) -> Reconstru
     """Load a state dict of a PyTorch port into `model`, in place.
 
     The ports are `Reconstruction(scale("paper"), "gru-3" or "res-gru-3", upsampling="zeros", padded=True,
-    outer_shortcut=True)`; their stage 10 differs from the original's (see `LastStage`).
+    outer_shortcut=True)`; their stage 10 differs from the original's (see `LastStage`). Where a port's checkpoint
+    holds more than weights, such as `{"net_state": ..., "optimizer_state": ...}`, give the weights alone.
 
     Raises:
         CheckpointError: a weight is missing, left over, or of another shape.
@@ -82,12 +85,17 @@ def from_pytorch(model: Reconstruction, weights: dict[str, Tensor]) -> Reconstru
 
 
 def to_theano(model: Reconstruction) -> list[np.ndarray]:
-    """float32 arrays in the order in which the original writes its `.npy` file: encoder, fc7, gates, decoder."""
+    """float32 arrays in the order in which the original writes its `.npy` file: encoder, fc7, gates, decoder.
+
+    A gate's bias is (N_h,), as there. The main paper's LSTM may hold another for every unit; then it is (N_h, 4, 4, 4), which
+    the original has no place for.
+    """
     found = []
     for _, layer in _encoder_layers(model):
         found += [_to_theano(layer.weight), layer.bias]
     for W_x, W_h, b in _gates(model).values():
-        found += [_to_theano(W_h), _by_depth(W_x).T, b if b[0].numel() > 1 else b.flatten()]
+        shared = bool((b == b[:, :1, :1, :1]).all())
+        found += [_to_theano(W_h), _by_depth(W_x).T, b[:, 0, 0, 0] if shared else b]
     for _, layer in _decoder_layers(model):
         found += [_to_theano(layer.weight), layer.bias]
     return [np.ascontiguousarray(value.detach().numpy()) for value in found]
@@ -97,6 +105,10 @@ def from_theano(model: Reconstruction, weights: list[np.ndarray]) -> Reconstruct
     """Load the original's list of arrays into `model`, in place.
 
     The original is `Reconstruction(scale("paper"), "gru-3" or "res-gru-3", upsampling="zeros", padded=True)`.
+
+    Args:
+        model: the network that the arrays are of.
+        weights: contents of its `.npy` file, a pickled list: `np.load(path, allow_pickle=True)`, of files that you trust.
 
     Raises:
         CheckpointError: too few or too many arrays, or one of another shape.
