@@ -6,6 +6,7 @@ A run's id is `<scale>/<model>[-r<rate>]-s<seed>`, such as `demo/implicit-r384-s
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from functools import partial
 
 from torch import nn
@@ -278,6 +279,7 @@ def _ablations(tag: str, **settings) -> tuple[Run, ...]:
         variant(base["direct"], f"{tag}-concatenated", concatenated=True),
         variant(base["sequential"], f"{tag}-mean", view_weight="mean"),
         variant(base["direct"], f"{tag}-mean", view_weight="mean"),
+        variant(base["sequential"], f"{tag}-oneshot", additive=False),
         variant(base["small"], f"{tag}-oneshot", additive=False),
     )
 
@@ -326,9 +328,10 @@ def find(run_id: str) -> Run:
     """The run called `run_id`.
 
     Raises:
-        ConfigError: no such run; the message lists the runs of that scale.
+        ConfigError: no such run; the message names those with the nearest ids.
     """
     if run_id not in TABLE:
-        known = [name for name in TABLE if name.split("/")[0] == run_id.split("/")[0]] or list(TABLE)
-        raise ConfigError(f"run {run_id!r}", "is not in the table of runs", f"choose one of {', '.join(known)}")
+        near = get_close_matches(run_id, TABLE, n=5, cutoff=0.4) or list(TABLE)[:5]
+        remedy = f"`compress3d runs` lists them; near it are {', '.join(near)}"
+        raise ConfigError(f"run {run_id!r}", "is not in the table of runs", remedy)
     return TABLE[run_id]

@@ -7,46 +7,48 @@ import torch
 from compress3d import metrics
 from compress3d.data.shapes import make
 from compress3d.errors import ConfigError
+from compress3d.runs import RECONSTRUCTIONS, Run
 from compress3d.studies.textures import DRESSES, dress, render
-from compress3d.studies.views import by_count, by_order, networks
+from compress3d.studies.views import by_count, by_order, each_view, joined, networks
+from compress3d.transmit import probabilities
 
 
-class LastView(torch.nn.Linear):
-    """Says what the last view shows: a network that forgets. (Linear: a network has a weight, which says where it lies.)"""
+class LastView(torch.nn.Module):
+    """Says what the last view shows: a network that forgets."""
 
-    def forward(self, images):
-        filled = (images[:, -1].mean((1, 2, 3)) > 0.5).float()
+    def join(self, views):
+        filled = (views[:, -1].mean((1, 2, 3)) > 0.5).float()
         return (filled * 20 - 10).view(-1, 1, 1, 1).expand(-1, 4, 4, 4)
 
 
-class Mean(torch.nn.Linear):
+class Mean(torch.nn.Module):
     """Says the same for every order of the views."""
 
-    def forward(self, images):
-        return (images.mean((1, 2, 3, 4)) * 20 - 10).view(-1, 1, 1, 1).expand(-1, 4, 4, 4)
+    def join(self, views):
+        return (views.mean((1, 2, 3, 4)) * 20 - 10).view(-1, 1, 1, 1).expand(-1, 4, 4, 4)
 
 
 @pytest.fixture
 def views():
     """Two objects of 5 views; the first object's last view is white, all others are black."""
-    images = torch.zeros(2, 5, 3, 8, 8, dtype=torch.uint8)
-    images[0, 4] = 255
+    images = torch.zeros(2, 5, 3, 8, 8)
+    images[0, 4] = 1
     return images, np.ones((2, 4, 4, 4), bool)
 
 
 def test_counts_take_the_first_views(views):
-    found = by_count(LastView(1, 1), *views, ["chair", "table"])
+    found = by_count(LastView(), *views, ["chair", "table"])
     assert [point["views"] for point in found] == [1, 2, 3, 4, 5]
     assert [point["miou"] for point in found] == [0, 0, 0, 0, 0.5]  # only the fifth view of the first object says yes
     assert found[-1]["by_category"] == {"chair": 1.0, "table": 0.0}
 
 
 def test_order_matters_to_a_network_that_forgets(views):
-    found = by_order(LastView(1, 1), *views, orders=200)  # all 120 there are
+    found = by_order(LastView(), *views, orders=200)  # all 120 there are
     assert len(found["miou"]) == 120 and found["largest"] == 1.0 and found["miou"][0] == 0.5
     # the white view is last in a fifth of all orders: a deviation of sqrt(.2 .8) = .4 for one object, 0 for the other
     assert found["spread"] == pytest.approx(0.2)
-    still = by_order(Mean(1, 1), *views)
+    still = by_order(Mean(), *views)
     assert still["spread"] == still["largest"] == 0 and len(set(still["miou"])) == 1
 
 
@@ -77,3 +79,12 @@ def test_a_dress_changes_colours_and_nothing_else():
 def test_unknown_dress_is_refused():
     with pytest.raises(ConfigError, match="plain, coloured, textured"):
         dress(make("chair", 0).mesh, "striped", np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("network", RECONSTRUCTIONS)
+def test_views_encoded_once_give_what_the_whole_network_gives(network):
+    model = Run(network, scale="smoke").build().eval()
+    images = torch.randint(0, 256, (3, 4, 3, 32, 32), dtype=torch.uint8)
+    views = each_view(model, images)
+    for chosen in ([0], [0, 1, 2], [3, 1, 0, 2]):
+        np.testing.assert_allclose(joined(model, views[:, chosen]), probabilities(model, images[:, chosen]), atol=1e-6)

@@ -43,6 +43,7 @@ QUESTIONS = (
     Question("L_comp over views", "Eq. 16", "sum", "mean", "sequential", "sequential-mean"),
     Question("L_comp over views", "Eq. 16", "sum", "mean", "direct", "direct-mean"),
     Question("gamma", "Eq. 10", "additive", "one-shot", "small", "small-oneshot", "picture_loss"),
+    Question("gamma", "Eq. 10", "additive", "one-shot", "sequential", "sequential-oneshot"),
     Question("N in training, N_small", "appendix", "random", "constant", "small", "small-r48", "picture_loss"),
     Question("N in training, N_original", "appendix", "random", "constant", "original", "original-r48", "picture_loss"),
 )  # fmt: skip

@@ -218,8 +218,8 @@ class Pix2Vox(nn.Module):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
-    def volumes(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Every view by itself: (B, V, 3, H, W) in [0, 1] -> scores and log odds of its voxels, (B, V, G, G, G) each.
+    def each_view(self, images: Tensor) -> Tensor:
+        """Every view by itself: (B, V, 3, H, W) in [0, 1] -> scores and log odds of its voxels, (B, V, 2, G, G, G).
 
         Raises:
             DataError: the pictures have another size, or are not floats.
@@ -234,8 +234,12 @@ class Pix2Vox(nn.Module):
         if not images.is_floating_point():
             raise DataError(f"pictures of {images.dtype}", "are not floats in [0, 1]", "divide them by 255")
         features, odds = self.decoder(self.encoder(images.flatten(0, 1)))
-        scores = self.merger(features, odds)
-        return tuple(x.squeeze(1).unflatten(0, images.shape[:2]) for x in (scores, odds))
+        volumes = torch.cat([self.merger(features, odds), odds], dim=1)
+        return volumes.unflatten(0, images.shape[:2])
+
+    def join(self, volumes: Tensor) -> Tensor:
+        """Scores and log odds of V views, (B, V, 2, G, G, G) -> log odds (B, G, G, G), the same for every order of views."""
+        return merged_odds(volumes[:, :, 0], volumes[:, :, 1])
 
     def forward(self, images: Tensor) -> Tensor:
         """Log odds of occupancy of the merged volume.
@@ -246,7 +250,7 @@ class Pix2Vox(nn.Module):
         Returns:
             (B, G, G, G) float, indexed [x, y, z]; `sigmoid` of it is p_V of Eq. 15.
         """
-        return merged_odds(*self.volumes(images))
+        return self.join(self.each_view(images))
 
     def losses(self, images: Tensor, occupancy: Tensor, iterations: int | None = None) -> Losses:
         """L_3D, Eq. 15, of views (B, V, 3, H, W) in [0, 1]; `iterations` is for models with a compression RNN."""

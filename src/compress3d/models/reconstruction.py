@@ -110,10 +110,17 @@ class Reconstruction(nn.Module):
             features = F.leaky_relu(features)
         return F.leaky_relu(self.fc(features.flatten(1)))
 
+    def each_view(self, images: Tensor) -> Tensor:
+        """Every view by itself: (B, V, 3, H, W) in [0, 1] -> codes (B, V, K)."""
+        return self.encode(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+
+    def join(self, codes: Tensor) -> Tensor:
+        """Codes (B, V, K), read in turn -> log odds (B, G, G, G)."""
+        return self.decoder(self.memory(codes)[0])
+
     def remember(self, images: Tensor, state: State | Tensor | None = None) -> tuple[Tensor, State | Tensor]:
         """Encode V views together and read their codes in turn: (B, V, 3, H, W) -> (B, N_h, 4, 4, 4) and the state."""
-        codes = self.encode(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-        return self.memory(codes, state)
+        return self.memory(self.each_view(images), state)
 
     def forward(self, images: Tensor) -> Tensor:
         """Log odds of occupancy after the last view.
@@ -124,8 +131,7 @@ class Reconstruction(nn.Module):
         Returns:
             (B, G, G, G), indexed [x, y, z]; `sigmoid` of it is p_V of Eq. 15.
         """
-        h, _ = self.remember(images)
-        return self.decoder(h)
+        return self.join(self.each_view(images))
 
     def losses(self, images: Tensor, occupancy: Tensor, iterations: int | None = None) -> Losses:
         """L_3D, Eq. 15, of views (B, V, 3, H, W) in [0, 1]; `iterations` is for models with a compression RNN."""

@@ -9,17 +9,18 @@ import numpy as np
 import torch
 
 from compress3d import metrics
+from compress3d.data.loader import to_float
 from compress3d.data.store import VIEWS as ALL_VIEWS
 from compress3d.data.store import Store
 from compress3d.errors import ConfigError
 from compress3d.evaluate import held_out, load_model, with_weights
 from compress3d.runs import RECONSTRUCTIONS, Run
 from compress3d.studies import save_study
-from compress3d.transmit import probabilities
 
 COUNTS = (1, 2, 3, 4, 5, 8, 12, 16, 20, 24)  # training sees 1 to 5; the literature's tables end at 20
 ORDERS = 8  # orders of the same views, the first one as everywhere else
 ORDERED_VIEWS = 5
+BATCH = 16  # objects at once
 
 
 def networks(scale: str) -> list[Run]:
@@ -34,21 +35,40 @@ def networks(scale: str) -> list[Run]:
     return runs
 
 
-def by_count(model: torch.nn.Module, images: torch.Tensor, truth: np.ndarray, categories: list[str]) -> list[dict]:
-    """`metrics.summary` after the first 1, 2, 3 ... of an object's views (N, V, 3, H, W), V at least the largest count."""
+@torch.no_grad()
+def each_view(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """What the network makes of every view by itself, of uint8 (N, V, 3, H, W): encoded once, joined in many ways."""
+    return torch.cat([model.each_view(to_float(part)) for part in images.split(BATCH)])
+
+
+@torch.no_grad()
+def joined(model: torch.nn.Module, views: torch.Tensor) -> np.ndarray:
+    """Probabilities, float32 (N, G, G, G), of `each_view` or of some of its views in some order."""
+    return torch.cat([torch.sigmoid(model.join(part)).float() for part in views.split(BATCH)]).numpy()
+
+
+def by_count(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, categories: list[str]) -> list[dict]:
+    """`metrics.summary` after the first 1, 2, 3 ... of an object's views.
+
+    Args:
+        model: a reconstruction network.
+        views: what `each_view` makes of its pictures, (N, V, ...).
+        truth: (N, G, G, G).
+        categories: of the objects.
+    """
     return [
-        {"views": count, **metrics.summary(probabilities(model, images[:, :count], None), truth, categories)}
+        {"views": count, **metrics.summary(joined(model, views[:, :count]), truth, categories)}
         for count in COUNTS
-        if count <= images.shape[1]
+        if count <= views.shape[1]
     ]
 
 
-def by_order(model: torch.nn.Module, images: torch.Tensor, truth: np.ndarray, orders: int = ORDERS) -> dict:
+def by_order(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, orders: int = ORDERS) -> dict:
     """How much the order of the same views matters.
 
     Args:
         model: a reconstruction network.
-        images: uint8 (N, V, 3, H, W).
+        views: what `each_view` makes of its pictures, (N, V, ...).
         truth: (N, G, G, G).
         orders: different permutations, the same for all objects; the first is the given order.
 
@@ -56,18 +76,18 @@ def by_order(model: torch.nn.Module, images: torch.Tensor, truth: np.ndarray, or
         `miou` of each order, `spread`, the mean over objects of the deviation of their IoU over orders, and `largest`,
         the largest difference of an object's IoU between two orders.
     """
-    rng, count = np.random.default_rng(0), images.shape[1]
+    rng, count = np.random.default_rng(0), views.shape[1]
     permutations = [tuple(range(count))]
     while len(permutations) < min(orders, math.factorial(count)):
         drawn = tuple(rng.permutation(count).tolist())
         if drawn not in permutations:
             permutations.append(drawn)
-    iou = np.stack([metrics.iou(probabilities(model, images[:, list(p)], None), truth) for p in permutations])
+    iou = np.stack([metrics.iou(joined(model, views[:, list(p)]), truth) for p in permutations])
     return {
         "miou": [float(v) for v in iou.mean(axis=1)],
         "spread": float(iou.std(axis=0).mean()),
         "largest": float(np.ptp(iou, axis=0).max()),
-        "views": images.shape[1],
+        "views": count,
     }
 
 
@@ -84,9 +104,10 @@ def compare(store: Store, scale: str = "demo") -> dict:
     for run in runs:
         images, truth = held_out(run, store, rows, views=ALL_VIEWS)
         model = load_model(run)
+        views = each_view(model, images)
         found[run.id] = {
-            "counts": by_count(model, images, truth, categories),
-            "order": by_order(model, images[:, :ORDERED_VIEWS], truth),
+            "counts": by_count(model, views, truth, categories),
+            "order": by_order(model, views[:, :ORDERED_VIEWS], truth),
             "parameters": sum(p.numel() for p in model.parameters()),
         }
     test = {
