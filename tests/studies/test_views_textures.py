@@ -83,8 +83,9 @@ def test_unknown_dress_is_refused():
 
 @pytest.mark.parametrize("network", RECONSTRUCTIONS)
 def test_views_encoded_once_give_what_the_whole_network_gives(network):
+    torch.manual_seed(0)
     model = Run(network, scale="smoke").build().eval()
     images = torch.randint(0, 256, (3, 4, 3, 32, 32), dtype=torch.uint8)
     views = each_view(model, images)
     for chosen in ([0], [0, 1, 2], [3, 1, 0, 2]):
-        np.testing.assert_allclose(joined(model, views[:, chosen]), probabilities(model, images[:, chosen]), atol=1e-6)
+        np.testing.assert_allclose(joined(model, views[:, chosen]), probabilities(model, images[:, chosen]), atol=1e-5)
