@@ -1,4 +1,4 @@
-"""Shared set-up: notebooks that nbval runs draw their figures as they do for the book; a tiny store of coloured boxes."""
+"""Shared set-up: notebooks under nbval draw their figures as they do for the book; a tiny store of coloured boxes."""
 
 from __future__ import annotations
 

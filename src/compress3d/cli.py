@@ -1,4 +1,4 @@
-"""The command line: `compress3d data | train | evaluate | sweep | timing | bench | reconstruct`. Every command calls one function of the package."""
+"""The command line, `compress3d`: every command calls one function of the package, and imports it only then."""
 
 from __future__ import annotations
 
@@ -187,19 +187,18 @@ def timing(
     repeats: Annotated[int, typer.Option(help="Rounds; the median counts.")] = 5,
     device: Annotated[str | None, typer.Option(help="'cpu' or 'cuda'; a GPU where there is one.")] = None,
 ) -> None:
-    """Time every block and joint model, forward and backward (Table 3), and write results/<scale>/timing-<device>.json."""
+    """Time every block and joint model, forward and backward (Table 3); writes results/<scale>/timing-<device>.json."""
     from compress3d.timing import table3
 
     found = table3(scale, repeats, device)
     for name in ("as_printed", "same_rate"):
-        print(
-            f"{name}: {found[name]['iterations']} iterations of N_original, {found[name]['small_iterations']} of N_small"
-        )
-        for block, row in found[name]["rows"].items():
-            print(
-                f"  {block:24s} {row['gmac']:7.2f} GMAC  forward {row['forward']:8.1f} ms ({row['saving_forward']:5.1f} % less)"
-                f"  backward {row['backward']:8.1f} ms ({row['saving_backward']:5.1f} % less)"
+        of = found[name]
+        print(f"{name}: {of['iterations']} iterations of N_original, {of['small_iterations']} of N_small")
+        for block, row in of["rows"].items():
+            passes = "  ".join(
+                f"{way} {row[way]:8.1f} ms ({row[f'saving_{way}']:5.1f} % less)" for way in ("forward", "backward")
             )
+            print(f"  {block:24s} {row['gmac']:7.2f} GMAC  {passes}")
 
 
 @app.command()

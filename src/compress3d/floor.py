@@ -13,7 +13,7 @@ from compress3d.errors import ConfigError
 
 
 def mean_shapes(parts: list[tuple[Store, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Mean occupancy of each category over training objects, float (32, 32, 32) in [0, 1]; a repeated row counts again."""
+    """Mean occupancy of a category over training objects, float (32, 32, 32) in [0, 1]; a repeated row counts again."""
     sums: dict[str, np.ndarray] = {}
     counts: dict[str, int] = {}
     for store, rows in parts:

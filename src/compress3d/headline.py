@@ -70,7 +70,7 @@ def write_picture(path: Path) -> None:
 
 
 def write_photographs(path: Path) -> None:
-    """The README's first picture: five photographs of the object of `PHOTOGRAPHED`, what is sent of them, and its voxels.
+    """The README's first picture: five photographs of `PHOTOGRAPHED`, what the network sees of them, and the voxels.
 
     Raises:
         CheckpointError: the shipped weights are missing or damaged.
@@ -163,7 +163,7 @@ def _save(figure, path: Path) -> None:
 
 
 def chosen_object(found: Mapping[str, Mapping]) -> int:
-    """Which test object turns on the first page: the sofa at the upper quartile of IoU at 384:1. A rule, not a taste."""
+    """Which test object turns on the first page, by rule: the sofa at the upper quartile of IoU at 384:1."""
     result = found[f"{SCALE}/implicit-r{RATE}-s0"]
     values = np.array(result["points"][0]["iou"])
     members = np.flatnonzero(np.array(result["test"]["categories"]) == CATEGORY)
@@ -215,7 +215,8 @@ def _placeholder() -> str:
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 120" width="640" height="120" role="img">'
         '<rect x="2" y="2" width="636" height="116" rx="8" fill="none" stroke="#8a8a8a" stroke-dasharray="8 6"/>'
-        f'<text x="320" y="64" text-anchor="middle" font-family="sans-serif" font-size="15" fill="#8a8a8a">{WAITING}</text>'
+        '<text x="320" y="64" text-anchor="middle" font-family="sans-serif" font-size="15" fill="#8a8a8a">'
+        f"{WAITING}</text>"
         "</svg>\n"
     )
 

@@ -166,7 +166,8 @@ def execute(
     try:
         papermill.execute_notebook(
             str(source), str(raw), parameters=values, kernel_name=KERNEL["name"], language="python",
-            cwd=str(source.parent), progress_bar=False, log_output=False, start_timeout=180, execution_timeout=cell_seconds,
+            cwd=str(source.parent), progress_bar=False, log_output=False, start_timeout=180,
+            execution_timeout=cell_seconds,
         )  # fmt: skip
         notebook = nbformat.read(raw, as_version=4)
         if values:  # the page shows the values that were used, once
@@ -246,8 +247,8 @@ def execute_all(
     known = {source: parameters(source) for source in sources}
     for name in values:
         if not any(name in names for names in known.values()):
-            raise ConfigError(f"parameter {name!r}", "is unknown to all notebooks",
-                              f"choose from {', '.join(sorted({n for names in known.values() for n in names}))}")  # fmt: skip
+            choice = ", ".join(sorted({n for names in known.values() for n in names}))
+            raise ConfigError(f"parameter {name!r}", "is unknown to all notebooks", f"choose from {choice}")
     tasks = [
         (source, folder / _below_book(source), {k: v for k, v in values.items() if k in known[source]}, cell_seconds)
         for source in sources
@@ -263,8 +264,8 @@ def execute_all(
     failed = [execution for execution in done if execution.error]
     if failed:
         texts = "\n\n".join(execution.error for execution in failed)
-        raise NotebookError(f"{len(failed)} of {len(done)} notebooks", f"failed:\n{texts}\n", "mend them one by one with "
-                            "`python -m compress3d.notebooks run NOTEBOOK`")  # fmt: skip
+        remedy = "mend them one by one with `python -m compress3d.notebooks run NOTEBOOK`"
+        raise NotebookError(f"{len(failed)} of {len(done)} notebooks", f"failed:\n{texts}\n", remedy)
     return done
 
 

@@ -53,12 +53,12 @@ class Run:
             rate is drawn for every minibatch.
         scale: "smoke", "demo" or "paper".
         seed: of weights, batches and binarizer draws.
-        steps: minibatches of the whole schedule; the learning rate falls to zero over them as a cosine, or is divided by
-            ten at each of `milestones` where there are any.
+        steps: minibatches of the whole schedule; the learning rate falls to zero over them as a cosine, or is divided
+            by ten at each of `milestones` where there are any.
         batch_size: objects a minibatch.
         learning_rate: peak of Adam's step, reached after `warmup` steps.
-        codec_learning_rate, codec_warmup: the same for the weights of a compression RNN, whose first task, a black ground out of a
-            tanh without a bias, takes 3 times as many steps at 1e-3.
+        codec_learning_rate, codec_warmup: the same for the weights of a compression RNN, whose first task, a black
+            ground out of a tanh without a bias, takes 3 times as many steps at 1e-3.
         warmup: steps of linear rise. The sequential model's 3D part rises slowly to half the peak: it is fed with what
             the compression RNN decodes, and saturates where it learns faster than the pictures come.
         clip: largest norm of the gradient.
@@ -78,7 +78,8 @@ class Run:
         concatenated: reading D2 of the direct model.
         upsampling: of 3D-R2N2's decoder, "nearest" (the main paper's code) or "zeros" (the original).
         padded: pooling of 3D-R2N2's encoder with a cell of padding (the original).
-        initialisation: "he" (see `he_start`), "default" (PyTorch's, as the authors' code), or "msra" (the original 3D-R2N2's).
+        initialisation: "he" (see `he_start`), "default" (PyTorch's, as the authors' code), or "msra" (the original
+            3D-R2N2's).
     """
 
     model: str
@@ -209,8 +210,8 @@ def _table(**settings) -> tuple[Run, ...]:
 def _low_rates(**settings) -> tuple[Run, ...]:
     """Sec. 4.3 at 12:1 and 6:1, binarizer off, JPEG 2000 trained at the one rate; and the uncompressed network.
 
-    Sequential's codec learns at a third of the usual rate here: at 3e-3 it saturated on a flat picture (L_comp 0.079 at 12:1, mIoU
-    0.09).
+    Sequential's codec learns at a third of the usual rate here: at 3e-3 it saturated on a flat picture (L_comp 0.079
+    at 12:1, mIoU 0.09).
     """
     makers = (
         partial(Run, "implicit"),

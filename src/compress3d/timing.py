@@ -165,7 +165,7 @@ def measure(
 
 
 def table3(scale_name: str = "paper", repeats: int = 5, device: str | None = None) -> dict:
-    """Table 3 as the paper counts (4 iterations each) and at one rate; writes `results/<scale>/timing-<device>.json`."""
+    """Table 3 as the paper counts (4 iterations each) and at one rate; writes results/<scale>/timing-<device>.json."""
     started = time.monotonic()
     kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
     run_id = f"{scale_name}/timing-{kind}"

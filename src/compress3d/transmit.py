@@ -1,6 +1,7 @@
 """What a run's model sends at a rate, and what arrives: bytes, decoded pictures, voxels.
 
-The three joint models, the compression RNNs and JPEG 2000 in one vocabulary: a `Setting` is a rate and how it is counted.
+The three joint models, the compression RNNs and JPEG 2000 in one vocabulary: a `Setting` is a rate and how it is
+counted.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def _notebook(path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def mini_book(tmp_path_factory) -> Path:
-    """Folder with the HTML of two pages: a notebook with a figure, a viewer, a table and mathematics; the references."""
+    """Folder with the HTML of two pages: a notebook with figure, viewer, table and mathematics; the references."""
     import shutil
 
     from compress3d import book_build, notebooks, paths

@@ -230,7 +230,7 @@ def test_options_leave_the_other_draws_alone(store):
 
 
 def test_views_with_replacement_repeat(store):
-    """24 of 24 views: without replacement each comes once; with replacement 24 (1 - 23^24 / 24^24) = 15.4 different ones."""
+    """24 of 24 views: each once without replacement; with it, 24 (1 - 23^24 / 24^24) = 15.4 different ones."""
     rows = np.arange(len(store))
     different = {}
     for replacement in (False, True):

@@ -1,4 +1,4 @@
-"""Fragments: the same bytes for the same figure, small, without scripts from elsewhere; live Jupyter gets plotly's own."""
+"""Fragments: same bytes for the same figure, small, no scripts from elsewhere; live Jupyter gets plotly's own."""
 
 import json
 import re

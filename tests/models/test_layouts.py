@@ -111,7 +111,9 @@ def test_wrong_weights_are_refused_by_name():
         from_pytorch(padded, weights)
     with pytest.raises(CheckpointError, match="one for each channel"):
         lstm = to_pytorch(Reconstruction(scale("smoke"), "lstm-3"))
-        names = dict(zip(("t_x_s_input", "t_x_s_forget", "t_x_s_cell"), ("t_x_s_update", "t_x_s_reset", "t_x_rs")))
+        names = dict(
+            zip(("t_x_s_input", "t_x_s_forget", "t_x_s_cell"), ("t_x_s_update", "t_x_s_reset", "t_x_rs"), strict=True)
+        )
         from_pytorch(
             small,
             {

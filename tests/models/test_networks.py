@@ -104,7 +104,7 @@ def test_a_view_more_goes_on_from_the_state(name):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_kernel_1_hears_no_neighbour(name):
-    """A change of one unit of the hidden state reaches the next state of its 3^3 neighbours, or with kernel 1 of itself."""
+    """A change of one unit of the state reaches the next state of its 3^3 neighbours, or with kernel 1 its own."""
     torch.manual_seed(4)
     memory = Reconstruction(scale("smoke"), name).memory.double()
     codes = torch.rand(1, 1, memory.input_map.in_features, dtype=torch.float64)

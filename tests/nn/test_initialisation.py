@@ -39,7 +39,7 @@ def test_variance_by_hand(layer):
 
 
 def test_msra_by_hand():
-    """Deviation sqrt(2 / n), n the mean of fan-in and fan-out; the grid's matrices by the public code's n = (4 + N_h) / 2."""
+    """Deviation sqrt(2 / n), n the mean of fan-in and fan-out; for the grid's matrices n = (4 + N_h) / 2."""
     torch.manual_seed(0)
     conv, linear = nn.Conv2d(64, 32, 3), nn.Linear(300, 200)
     gru, lstm = ConvGRU3D(64, 128), ConvLSTM3D(64, 128)

@@ -5,8 +5,10 @@ That code is not ours to ship: clone it, and name the folder.
     python tests/outside/compare.py rnn FOLDER     # 1zb/pytorch-image-comp-rnn
     python tests/outside/compare.py r2n2 FOLDER    # a PyTorch port of 3D-R2N2: models/gru_net.py, models/res_gru_net.py
 
-Prints the largest differences and, for Res3D-GRU-3, the time of a training step; fails where one is above 1e-4. Neither is
-a test of `make test`: those know only what is in the repository, and compare with plain readings of the published tables.
+Prints the largest differences and, for Res3D-GRU-3, the time of a training step; fails where one is above 1e-4.
+Neither is
+a test of `make test`: those know only what is in the repository, and compare with plain readings of the published
+tables.
 """
 
 from __future__ import annotations

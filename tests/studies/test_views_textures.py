@@ -59,12 +59,12 @@ def test_only_trained_reconstruction_networks_take_part():
 
 
 def test_a_dress_changes_colours_and_nothing_else():
-    """Silhouettes and voxels are the same in all dresses; plain is grey, textured has far more contrast than coloured."""
+    """Silhouettes and voxels are the same in all dresses; plain is grey, textured far richer in contrast than plain."""
     pytest.importorskip("embreex", reason="rendering needs embreex: pip install 'compress3d[data]'")
     found = {name: render(name, count=4, image_size=128) for name in DRESSES}
     outline = found["plain"][0].amax(2) > 0
     contrast = {}
-    for name, (images, truth, categories) in found.items():
+    for name, (images, truth, _) in found.items():
         assert images.shape == (4, 5, 3, 128, 128) and images.dtype == torch.uint8
         assert ((images.amax(2) > 0) == outline).float().mean() > 0.999  # a black texel may fall on the black ground
         np.testing.assert_array_equal(truth, found["plain"][1])

@@ -275,7 +275,7 @@ def _assemble(stores, items, views, offsets, flips, mirrored, grounds, image_siz
 
 
 def composite(rgb: np.ndarray, alpha: np.ndarray, ground: np.ndarray) -> np.ndarray:
-    """Straight-alpha picture over a plain colour or another picture, rounded: uint8 `(H, W, 3)`, `(H, W)` -> `(H, W, 3)`.
+    """Straight-alpha picture over a colour or another picture, rounded: uint8 `(H, W, 3)`, `(H, W)` -> `(H, W, 3)`.
 
     `ground` is `(3,)` or uint8 `(H, W, 3)`. `rgb` must be 0 where alpha is 0, as in a store: then only the partly
     transparent pixels, 2 to 5 %, need arithmetic.

@@ -1,4 +1,4 @@
-"""What the paper leaves open, settled by short runs that differ in one setting each: readings R1 and R2, D1 and D2, ....
+"""What the paper leaves open, settled by short runs that differ in one setting each.
 
 All of them share one schedule, shorter than that of the figures: they say which reading does better after the same
 few steps, not how good either can get.
@@ -37,16 +37,29 @@ class Question:
 
 
 QUESTIONS = (
-    Question("a fully connected layer before the code?", "Sec. 3.3", "R1: none", "R2: one", "implicit-r384", "implicit-r384-fc"),
-    Question("a fully connected layer before the code?", "Sec. 3.3", "R1: none", "R2: one", "implicit-r48", "implicit-r48-fc"),
-    Question("how do N codes reach the 3D LSTM?", "Sec. 3.2", "D1: in turn", "D2: side by side", "direct", "direct-concatenated"),
-    Question("L_comp over views", "Eq. 16", "sum", "mean", "sequential", "sequential-mean"),
-    Question("L_comp over views", "Eq. 16", "sum", "mean", "direct", "direct-mean"),
+    *(
+        Question("a fully connected layer before the code?", "Sec. 3.3", "R1: none", "R2: one", name, f"{name}-fc")
+        for name in ("implicit-r384", "implicit-r48")
+    ),
+    Question(
+        "how do N codes reach the 3D LSTM?",
+        "Sec. 3.2",
+        "D1: in turn",
+        "D2: side by side",
+        "direct",
+        "direct-concatenated",
+    ),
+    *(
+        Question("L_comp over views", "Eq. 16", "sum", "mean", name, f"{name}-mean")
+        for name in ("sequential", "direct")
+    ),
     Question("gamma", "Eq. 10", "additive", "one-shot", "small", "small-oneshot", "picture_loss"),
     Question("gamma", "Eq. 10", "additive", "one-shot", "sequential", "sequential-oneshot"),
-    Question("N in training, N_small", "appendix", "random", "constant", "small", "small-r48", "picture_loss"),
-    Question("N in training, N_original", "appendix", "random", "constant", "original", "original-r48", "picture_loss"),
-)  # fmt: skip
+    *(
+        Question(f"N in training, N_{name}", "appendix", "random", "constant", name, f"{name}-r48", "picture_loss")
+        for name in ("small", "original")
+    ),
+)
 
 
 def run_id(name: str, scale: str, steps: int) -> str:
@@ -66,9 +79,9 @@ def compare(scale: str = "demo", steps: int = 600) -> list[dict]:
     """Every question at every rate that both of its runs serve.
 
     Returns:
-        Rows with `question` (a `Question`), `rate`, `first` and `second` (means over objects), `difference` (second minus
-        first, with its paired 95 % interval `low`, `high`) and `verdict`: the reading that does better, or "no difference
-        shown". A question whose runs are missing has one row with the verdict "not run yet".
+        Rows with `question` (a `Question`), `rate`, `first` and `second` (means over objects), `difference` (second
+        minus first, with its paired 95 % interval `low`, `high`) and `verdict`: the reading that does better, or "no
+        difference shown". A question whose runs are missing has one row with the verdict "not run yet".
     """
     rows = []
     for question in QUESTIONS:

@@ -295,7 +295,8 @@ def draw_units(
 
     Args:
         ax: ordinary axes; its frame is switched off.
-        unit: index (x, y, z) of the marked unit; one with x = 0, y = side - 1 or z = 0 can be seen from the default camera.
+        unit: index (x, y, z) of the marked unit; one with x = 0, y = side - 1 or z = 0 can be seen from the default
+            camera.
         side: units a side.
         colours: of the marked unit and of the others.
     """

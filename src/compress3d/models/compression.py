@@ -49,8 +49,8 @@ class Architecture:
     exit_shuffle: bool = False
 
 
-# The appendix fixes N_small's encoder and says "three convolutional RNN layers, smaller in capacity" of its decoder. Four
-# doublings lead from 8 to 128 pixels, so one of them must stand elsewhere: three readings.
+# The appendix fixes N_small's encoder and says "three convolutional RNN layers, smaller in capacity" of its decoder.
+# Four doublings lead from 8 to 128 pixels, so one of them must stand elsewhere: three readings.
 ARCHITECTURES = {
     "original": Architecture(32, (256, 512, 512), True, 512, False, ((512, 1), (512, 1), (256, 3), (128, 3))),
     "small": Architecture(16, (256, 512, 16), False, 512, True, ((256, 1), (128, 3), (64, 3))),
@@ -214,7 +214,7 @@ class CompressionRNN(nn.Module):
         return torch.stack(codes, 1)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Progressive pictures (B, N, 3, H, W) in [0, 1] of codes (B, N, M, H/16, W/16); fewer codes, fewer pictures."""
+        """Pictures (B, N, 3, H, W) in [0, 1], one more a code, of codes (B, N, M, H/16, W/16)."""
         decoder, total, decoded = [None] * len(self.decoder.rnns), 0.0, []
         for code in codes.unbind(1):
             output, decoder = self.decoder(code, decoder)

@@ -7,9 +7,10 @@
 | kernels | correlated | the same | convolved: mirrored in every axis; 3D as (out, depth, in, row, column) |
 | matrices | (out, in) | the same | (in, out) |
 
-Names are those of the public GRU networks; the LSTM's gates are named by analogy. The order of the arrays is that of every
-network of the original, its 3D-LSTM-1 (`mv_lstm_net.py`, in an early commit) among them. Compared with the public code itself,
-run beside ours with the same weights: book/neighbours/r2n2_networks.
+Names are those of the public GRU networks; the LSTM's gates are named by analogy. The order of the arrays is that of
+every
+network of the original, its 3D-LSTM-1 (`mv_lstm_net.py`, in an early commit) among them. Compared with the public code
+itself, run beside ours with the same weights: book/neighbours/r2n2_networks.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ GATE_NAMES = {"gru": ("t_x_s_update", "t_x_s_reset", "t_x_rs"), "lstm": ("t_x_s_
 
 
 def to_pytorch(model: Reconstruction) -> dict[str, Tensor]:
-    """State dict under the names of the PyTorch ports: `encoder.conv1a.weight`, `encoder.t_x_s_update.conv3d.weight` ...
+    """State dict as in the PyTorch ports: `encoder.conv1a.weight`, `encoder.t_x_s_update.conv3d.weight` ...
 
     A gate's bias is (1, N_h, 1, 1, 1); the LSTM of the main paper has a bias for every unit, (1, N_h, 4, 4, 4).
     """
@@ -87,8 +88,8 @@ def from_pytorch(model: Reconstruction, weights: dict[str, Tensor]) -> Reconstru
 def to_theano(model: Reconstruction) -> list[np.ndarray]:
     """float32 arrays in the order in which the original writes its `.npy` file: encoder, fc7, gates, decoder.
 
-    A gate's bias is (N_h,), as there. The main paper's LSTM may hold another for every unit; then it is (N_h, 4, 4, 4), which
-    the original has no place for.
+    A gate's bias is (N_h,), as there. The main paper's LSTM may hold another for every unit; then it is (N_h, 4, 4,
+    4), which the original has no place for.
     """
     found = []
     for _, layer in _encoder_layers(model):
@@ -108,7 +109,8 @@ def from_theano(model: Reconstruction, weights: list[np.ndarray]) -> Reconstruct
 
     Args:
         model: the network that the arrays are of.
-        weights: contents of its `.npy` file, a pickled list: `np.load(path, allow_pickle=True)`, of files that you trust.
+        weights: contents of its `.npy` file, a pickled list: `np.load(path, allow_pickle=True)`, of files that you
+            trust.
 
     Raises:
         CheckpointError: too few or too many arrays, or one of another shape.

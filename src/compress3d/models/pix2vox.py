@@ -238,7 +238,7 @@ class Pix2Vox(nn.Module):
         return volumes.unflatten(0, images.shape[:2])
 
     def join(self, volumes: Tensor) -> Tensor:
-        """Scores and log odds of V views, (B, V, 2, G, G, G) -> log odds (B, G, G, G), the same for every order of views."""
+        """Scores and log odds of views, (B, V, 2, G, G, G), in any order -> log odds (B, G, G, G)."""
         return merged_odds(volumes[:, :, 0], volumes[:, :, 1])
 
     def forward(self, images: Tensor) -> Tensor:

@@ -33,9 +33,9 @@ def he_normal(module: nn.Module) -> None:
 def msra(module: nn.Module) -> None:
     """Draw the weights of every convolution and linear layer of `module` as the original 3D-R2N2 does; biases are 0.1.
 
-    Normal with variance 2 / n, n the mean of fan-in and fan-out. For the matrices that feed the grid the public code takes
-    n = (4 + 128) / 2, from the grid's side and its channels: a deviation of 0.17, where their real fans would give 0.015.
-    A bias that stands beside another one (the LSTM's two) is 0, so that their sum is 0.1.
+    Normal with variance 2 / n, n the mean of fan-in and fan-out. For the matrices that feed the grid the public code
+    takes n = (4 + 128) / 2, from the grid's side and its channels: a deviation of 0.17, where their real fans would
+    give 0.015. A bias that stands beside another one (the LSTM's two) is 0, so that their sum is 0.1.
 
     Args:
         module: changed in place; draws come from torch's global generator.
@@ -57,10 +57,11 @@ def msra(module: nn.Module) -> None:
 def unit_gates(module: nn.Module) -> None:
     """Draw the weights of every ConvLSTM of `module` so that its gates start with about unit variance.
 
-    An LSTM's output is several times smaller than its input. With PyTorch's default, three in a row leave 0.001 of a picture:
+    An LSTM's output is several times smaller than its input. With PyTorch's default, three in a row leave 0.001 of a
+    picture:
     the binarizer then draws bits that say nothing, the decoder learns to ignore them, and a network behind it, fed
-    with one grey picture for all objects, saturates before the first useful bit arrives (measured: the sequential model's
-    L_3D stays at 0.30, that of a constant, for 1,300 steps).
+    with one grey picture for all objects, saturates before the first useful bit arrives (measured: the sequential
+    model's L_3D stays at 0.30, that of a constant, for 1,300 steps).
 
     Args:
         module: changed in place; a ConvLSTM that follows another one in `module` is fed by hidden states, of RMS 0.16,
@@ -77,8 +78,8 @@ def unit_gates(module: nn.Module) -> None:
 def unit_code(encoder: nn.Module) -> None:
     """Draw the weights of the 1 x 1 convolution that makes N_original's code so that tanh sees about unit variance.
 
-    It stands behind an LSTM's small output: with PyTorch's default its code has an RMS of 0.09, and nine bits of ten are the
-    coin's, not the picture's.
+    It stands behind an LSTM's small output: with PyTorch's default its code has an RMS of 0.09, and nine bits of ten
+    are the coin's, not the picture's.
 
     Args:
         encoder: a `CompressionEncoder`, changed in place; one without that layer stays as it is.

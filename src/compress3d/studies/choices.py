@@ -56,7 +56,7 @@ def compare(scale: str = "demo") -> dict:
             "run": {**run.describe(), "id": f"{scale}/choices", "tag": "choice"},
             "points": [],  # nothing here belongs on a curve of results
             "rows": table,
-            "note": f"{len(rows)} held-out CAD objects outside the shipped test set, {run.steps} steps, seed {run.seed}",
+            "note": f"{len(rows)} held-out CAD objects outside the shipped set, {run.steps} steps, seed {run.seed}",
             "objects": len(rows),
         }
         provenance = {"commands": [f"compress3d choices --scale {scale}"], "device": trained.device,

@@ -1,4 +1,4 @@
-"""From what mean voxel confidence on a result can be believed: confidence against IoU, framed well and in ways that go wrong.
+"""Mean voxel confidence against IoU, of objects framed well and in ways that go wrong.
 
 What `compress3d.photos.trust` judges by comes from here.
 """

@@ -75,8 +75,8 @@ def render(name: str, count: int = OBJECTS, image_size: int = 64) -> tuple[torch
 def compare(scale: str = "demo", count: int = OBJECTS) -> dict:
     """Score every network in every dress; writes `results/<scale>/textures.json`.
 
-    Each network has, for each dress, `metrics.summary`; and for plain and textured the paired difference of IoU to coloured
-    with its 95 % interval over the same objects.
+    Each network has, for each dress, `metrics.summary`; and for plain and textured the paired difference of IoU to
+    coloured with its 95 % interval over the same objects.
 
     Raises:
         ConfigError: no weights of such a network are here.

@@ -1,4 +1,4 @@
-"""What more views bring, and what their order does: every reconstruction network from 1 to 24 views of the same objects."""
+"""What more views bring, and what their order does: every reconstruction network on 1 to 24 views of the objects."""
 
 from __future__ import annotations
 
