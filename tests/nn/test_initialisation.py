@@ -9,6 +9,7 @@ from compress3d.models.compression import CompressionRNN
 from compress3d.nn.gru3d import ConvGRU3D
 from compress3d.nn.initialisation import he_normal, msra, unit_code, unit_gates
 from compress3d.nn.lstm3d import ConvLSTM3D
+from compress3d.nn.upsampling import UpsampleConv3d
 from compress3d.scales import scale
 
 
@@ -28,6 +29,20 @@ def test_signal_keeps_its_size_through_ten_layers(width):
     assert all(layer.bias.abs().sum() == 0 for layer in layers)
     assert 0.3 < size(x) < 3  # E[x^2] stays near 1
     assert default < 0.05
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("mode", ["nearest", "zeros"])
+def test_signal_keeps_its_size_through_upsamplings(mode, kernel):
+    """By zeros, seven inputs in eight are silent: weights drawn for all of them would leave 1/8 of E[x^2] a layer."""
+    torch.manual_seed(0)
+    layers = nn.ModuleList(UpsampleConv3d(32, 32, kernel, mode) for _ in range(3))
+    he_normal(layers)
+    x = torch.randn(2, 32, 4, 4, 4)
+    with torch.no_grad():
+        for layer in layers:
+            x = F.leaky_relu(layer(x))
+    assert 0.3 < x.square().mean().item() < 3
 
 
 @pytest.mark.parametrize("layer", [nn.Conv2d(8, 16, 3), nn.Conv3d(4, 8, 3), nn.Linear(300, 40)])

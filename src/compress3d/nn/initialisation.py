@@ -10,6 +10,7 @@ from torch import nn
 from compress3d.nn.gru3d import ConvGRU3D
 from compress3d.nn.lstm3d import ConvLSTM3D
 from compress3d.nn.recurrent import ConvLSTMCell
+from compress3d.nn.upsampling import UpsampleConv3d
 
 SLOPE = 0.01  # of the LeakyReLU behind the layers
 HIDDEN_RMS = 0.16  # of an LSTM's first output where its gates have unit variance: about 1/2 tanh(1/2 0.63)
@@ -18,8 +19,10 @@ HIDDEN_RMS = 0.16  # of an LSTM's first output where its gates have unit varianc
 def he_normal(module: nn.Module) -> None:
     """Draw the weights of every convolution and linear layer of `module` as He 2015 does, and clear their biases.
 
-    Normal with variance 2 / ((1 + slope^2) fan_in): the signal keeps its size through LeakyReLU layers. The original
-    3D-R2N2 draws from the same family ("msra").
+    Normal with variance 2 / ((1 + slope^2) fan_in): the signal keeps its size through LeakyReLU layers. Behind an
+    upsampling by zeros a convolution meets one value in eight, so its fan-in is an eighth; counted whole, three such
+    layers shrink the signal 23 times, and 3D-GRU-3 had learned nothing after 1,200 steps (mIoU 0.08). The original 3D-R2N2
+    draws from the same family ("msra").
 
     Args:
         module: changed in place; draws come from torch's global generator.
@@ -27,6 +30,8 @@ def he_normal(module: nn.Module) -> None:
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.Conv3d, nn.Linear)):
             nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+            if isinstance(layer, UpsampleConv3d) and layer.mode == "zeros":
+                layer.weight.data *= math.sqrt(8)
             nn.init.zeros_(layer.bias)
 
 
