@@ -231,11 +231,20 @@ def _networks(**settings) -> tuple[Run, ...]:
 
 
 def _rivals(**settings) -> tuple[Run, ...]:
-    """What stands beside 3D-LSTM-3 in Choy's comparison, and Pix2Vox-F; the original's upsampling and pooling apart."""
+    """What stands beside 3D-LSTM-3 in Choy's comparison, and Pix2Vox-F; 3D-GRU-3 with the original's layers too.
+
+    These want the original's start: with "he" it stayed at one answer for all objects (L_3D 0.29, mIoU 0.08).
+    """
     return (
         *(Run(model, **settings) for model in reversed(R2N2)),
         Run("pix2vox-f", **settings),
-        variant(Run("gru-3", **settings), f"{settings['tag']}-original", upsampling="zeros", padded=True),
+        variant(
+            Run("gru-3", **settings),
+            f"{settings['tag']}-original",
+            upsampling="zeros",
+            padded=True,
+            initialisation="msra",
+        ),
     )
 
 

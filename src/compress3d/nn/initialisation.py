@@ -21,8 +21,7 @@ def he_normal(module: nn.Module) -> None:
 
     Normal with variance 2 / ((1 + slope^2) fan_in): the signal keeps its size through LeakyReLU layers. Behind an
     upsampling by zeros a convolution meets one value in eight, so its fan-in is an eighth; counted whole, three such
-    layers shrink the signal 23 times, and 3D-GRU-3 had learned nothing after 1,200 steps (mIoU 0.08). The original 3D-R2N2
-    draws from the same family ("msra").
+    layers shrink the signal 23 times. The original 3D-R2N2 draws from the same family ("msra").
 
     Args:
         module: changed in place; draws come from torch's global generator.
