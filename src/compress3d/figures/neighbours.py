@@ -129,11 +129,19 @@ def sides(size: int, poolings: int = 6, padded: bool = True) -> list[int]:
 # -- IoU and differences -----------------------------------------------------------------------------------------------
 
 
+def training_ids(scale_name: str) -> dict[str, list[str]]:
+    """Network -> its runs of `run_ids`, one a seed from 0 on.
+
+    Example:
+        >>> training_ids("demo")["3D-GRU-3"][:2]
+        ['demo/gru-3-1200-s0', 'demo/gru-3-1200-s1']
+    """
+    return {name: [f"{i.removesuffix('-s0')}-s{seed}" for seed in SEEDS] for name, i in run_ids(scale_name).items()}
+
+
 def trainings(scale_name: str, found: Mapping[str, Mapping]) -> dict[str, list[Mapping]]:
-    """Network -> results of its trainings, one a seed from 0 on, as far as they are in `found`."""
-    named = run_ids(scale_name).items()
-    seeded = {name: [f"{run_id.removesuffix('-s0')}-s{seed}" for seed in SEEDS] for name, run_id in named}
-    return {name: [found[i] for i in ids if i in found] for name, ids in seeded.items()}
+    """Network -> results of its trainings, as far as they are in `found`."""
+    return {name: [found[i] for i in ids if i in found] for name, ids in training_ids(scale_name).items()}
 
 
 def scores(scale_name: str, found: Mapping[str, Mapping]) -> Table:
@@ -161,16 +169,13 @@ def iou_of_results(scale_name: str, found: Mapping[str, Mapping]) -> dict[str, n
     return {name: np.array([r["points"][0]["iou"] for r in ours]) for name, ours in every.items() if ours}
 
 
-def iou_at(scale_name: str, study: Mapping, views: int) -> dict[str, Sequence[float]]:
-    """Network -> IoU of each test object after so many views, out of `results/<scale>/views.json`."""
-    networks = study["networks"]
-    return {
-        name: point["iou"]
-        for name, run_id in run_ids(scale_name).items()
-        if run_id in networks
-        for point in networks[run_id]["counts"]
-        if point["views"] == views
+def iou_at(scale_name: str, study: Mapping, views: int) -> dict[str, np.ndarray]:
+    """Network -> IoU of each test object after so many views, mean over trainings; `study` is views.json."""
+    found = {
+        name: [point["iou"] for of in ours for point in of["counts"] if point["views"] == views]
+        for name, ours in trainings(scale_name, study["networks"]).items()
     }
+    return {name: np.mean(rows, axis=0) for name, rows in found.items() if rows}
 
 
 def verdict(low: float, high: float, each: Iterable[float] = ()) -> str:
@@ -222,7 +227,7 @@ def with_and_without_memory(one: Mapping[str, Sequence[float]], five: Mapping[st
     """Each pair of `PAIRS` from one view, where the kernel plays no part, from five, and what four more views change.
 
     Args:
-        one: network -> IoU of each object from one view.
+        one: network -> IoU of each object from one view, mean over trainings.
         five: the same from five views.
     """
 

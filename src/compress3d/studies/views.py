@@ -24,12 +24,12 @@ BATCH = 16  # objects at once
 
 
 def networks(scale: str) -> list[Run]:
-    """The runs of a scale, of seed 0, that turn plain pictures into voxels and whose weights are here.
+    """The runs of a scale that turn plain pictures into voxels and whose weights are here.
 
     Raises:
         ConfigError: there is none.
     """
-    runs = [run for run in with_weights(scale, RECONSTRUCTIONS) if run.seed == 0]
+    runs = with_weights(scale, RECONSTRUCTIONS)
     if not runs:
         raise ConfigError(f"scale {scale}", "has no trained network", f"run `compress3d sweep --scale {scale}` first")
     return runs
