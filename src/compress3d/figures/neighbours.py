@@ -216,10 +216,10 @@ def differences(iou: Mapping[str, np.ndarray], caption: str = "") -> Table:
             same = min(len(a), len(b))
             each = (a[:same] - b[:same]).mean(axis=1)
             told = ", ".join(f"{d:+.3f}" for d in each) if same > 1 else None
-            rows.append([*row, f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}", told, verdict(low, high, each)])
+            rows.append([*row, f"{mean:+.3f}", verdict(low, high, each), f"{low:+.3f} to {high:+.3f}", told])
         else:
-            rows.append([*row, None, None, None, "not run yet"])
-    columns = ["what changes", "difference of IoU", "published", "ours", "95 % interval", "each training", "verdict"]
+            rows.append([*row, None, "not run yet", None, None])
+    columns = ["what changes", "difference of IoU", "published", "ours", "verdict", "95 % interval", "each training"]
     return Table(columns, rows, caption)
 
 
