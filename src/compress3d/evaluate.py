@@ -95,9 +95,8 @@ def points(run: Run, model: nn.Module, images: torch.Tensor, truth: np.ndarray, 
 
     Each point has `rate` (nominal), `true_rate` (raw bytes over bytes really spent), `accounting`, `bytes_per_view`,
     `iterations` of a compression RNN; those of JPEG 2000 also `fits`, the share of pictures for which a stream within
-    the
-    budget exists; models with voxels what `metrics.summary` gives, models with decoded pictures what `metrics.pictures`
-    gives.
+    the budget exists; models with voxels what `metrics.summary` gives, models with decoded pictures what
+    `metrics.pictures` gives.
     """
     rnn, found = compressor(model), []
     counts = [at.iterations for at in settings(run) if at.iterations]
