@@ -22,10 +22,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 book: $(VENV)/.installed  ## execute every notebook and build the HTML; prints where index.html lies
-	$(THREADS) $(BIN)/python -m compress3d.book_build --jobs $(JOBS)
+	$(THREADS) $(BIN)/python -m tools.book_build --jobs $(JOBS)
 
 pages: $(VENV)/.installed  ## build the HTML with the outputs that git keeps (seconds)
-	$(BIN)/python -m compress3d.book_build --no-execute
+	$(BIN)/python -m tools.book_build --no-execute
 
 test: $(VENV)/.installed  ## unit tests, nbval over the notebooks, and the browser test
 	$(THREADS) $(BIN)/python -m pytest -q -rs -n $(JOBS) --dist loadfile tests book \
@@ -35,16 +35,16 @@ check: $(VENV)/.installed  ## open every page of the built book in Chromium; fol
 	$(BIN)/python -m pytest -q -rs tests/book
 
 notebooks: $(VENV)/.installed  ## execute the notebooks and keep their outputs in book/ (what git stores)
-	$(THREADS) $(BIN)/python -m compress3d.notebooks write --jobs $(JOBS)
+	$(THREADS) $(BIN)/python -m tools.notebooks write --jobs $(JOBS)
 
 headline: $(VENV)/.installed  ## the README's picture and table again from results/
-	$(BIN)/python -m compress3d.headline
+	$(BIN)/python -m tools.headline
 
 sweep: $(VENV)/.installed  ## train and evaluate every run that has no results yet (SCALE=demo); goes on after a kill
 	$(BIN)/compress3d sweep --scale $(SCALE) --jobs $(JOBS)
 
 bench: $(VENV)/.installed  ## time what is slow, each against a plain reference
-	$(BIN)/compress3d bench
+	$(BIN)/python -m benchmarks.run
 
 clean:  ## remove what was built (stores in _cache/ and checkpoints in _runs/ stay)
 	rm -rf _build $(VENV) .pytest_cache .ruff_cache

@@ -95,4 +95,4 @@ rule book:
     output:
         "_build/html/index.html",
     shell:
-        "{PYTHON} -m compress3d.book_build"
+        "{PYTHON} -m tools.book_build"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from compress3d.data.store import ObjectRecord, StoreWriter
-from compress3d.notebooks import kernel_environment
+from tools.notebooks import kernel_environment
 
 # Kernels inherit this. The backend is left to them: here, tests draw without a screen.
 os.environ.update({name: value for name, value in kernel_environment().items() if name != "MPLBACKEND"})

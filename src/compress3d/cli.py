@@ -114,10 +114,10 @@ def train(
     threads: Annotated[int | None, typer.Option(help="Threads of torch on the CPU.")] = None,
 ) -> None:
     """Train a run, or go on with it; ships its weights when the last step is done."""
-    from compress3d.distributed import leave
-    from compress3d.evaluate import ship
+    from compress3d.engine.distributed import leave
+    from compress3d.engine.evaluate import ship
+    from compress3d.engine.train import train as train_run
     from compress3d.runs import find
-    from compress3d.train import train as train_run
 
     if threads:
         import torch
@@ -140,9 +140,9 @@ def evaluate(
     store: Annotated[str, typer.Option(help="Store with a test split; the shipped set where left out.")] = "",
 ) -> None:
     """Evaluate a run's shipped weights on held-out objects and write results/<run>.json."""
-    from compress3d.data.shapenet import open_test_set
     from compress3d.data.store import Store
-    from compress3d.evaluate import evaluate as evaluate_run
+    from compress3d.data.testset import open_test_set
+    from compress3d.engine.evaluate import evaluate as evaluate_run
     from compress3d.runs import find
 
     result = evaluate_run(find(run), Store.open(_store(store)) if store else open_test_set())
@@ -165,8 +165,8 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what every run still needs.")] = False,
 ) -> None:
     """Train and evaluate every run that has no results yet, in order of worth; the same call goes on after a kill."""
-    from compress3d.sweep import chosen, status
-    from compress3d.sweep import sweep as run_sweep
+    from compress3d.engine.sweep import chosen, status
+    from compress3d.engine.sweep import sweep as run_sweep
 
     if dry_run:
         for row in status(chosen(scale, only)):
@@ -188,7 +188,7 @@ def timing(
     device: Annotated[str | None, typer.Option(help="'cpu' or 'cuda'; a GPU where there is one.")] = None,
 ) -> None:
     """Time every block and joint model, forward and backward (Table 3); writes results/<scale>/timing-<device>.json."""
-    from compress3d.timing import table3
+    from compress3d.joint.timing import table3
 
     found = table3(scale, repeats, device)
     for name in ("as_printed", "same_rate"):
@@ -204,10 +204,10 @@ def timing(
 @app.command()
 def floor(scale: Annotated[str, typer.Option(help="Whose training data and results.")] = "demo") -> None:
     """Score a constant mean shape per category, the floor of every table."""
-    from compress3d.data.shapenet import open_test_set
-    from compress3d.floor import evaluate_floor
+    from compress3d.baselines.mean_shape import evaluate_floor
+    from compress3d.data.testset import open_test_set
+    from compress3d.engine.train import open_parts
     from compress3d.runs import find
-    from compress3d.train import open_parts
 
     point = evaluate_floor(open_parts(find(f"{scale}/uncompressed-s0")), open_test_set(), scale)["points"][0]
     print(f"mean shape of the object's own category: mIoU {point['miou']:.4f}")
@@ -225,7 +225,7 @@ def choices(scale: Annotated[str, typer.Option(help="Scale of the runs.")] = "de
 @app.command()
 def views(scale: Annotated[str, typer.Option(help="Whose networks.")] = "demo") -> None:
     """Score every trained reconstruction network from 1 to 24 views, and over orders of the same views."""
-    from compress3d.data.shapenet import open_test_set
+    from compress3d.data.testset import open_test_set
     from compress3d.studies.views import compare
 
     for run_id, found in compare(open_test_set(), scale)["networks"].items():
@@ -263,8 +263,8 @@ def runs(
     ] = False,
 ) -> None:
     """List the table of runs."""
+    from compress3d.engine.sweep import chosen
     from compress3d.runs import TABLE
-    from compress3d.sweep import chosen
 
     found = list(TABLE.values()) if scale is None else chosen(scale, only)
     if as_json:
@@ -272,17 +272,6 @@ def runs(
         return
     for run in found:
         print(f"{run.id:40s} {run.steps} steps of {run.batch_size} objects")
-
-
-@app.command()
-def bench(
-    out: Annotated[Path | None, typer.Option(help="Also write the figures to this JSON file.")] = None,
-    quick: Annotated[bool, typer.Option(help="Fewer repetitions and no full-width network.")] = False,
-) -> None:
-    """Time what is slow, each against a plain reference in the same run."""
-    from compress3d.bench import bench as run_bench
-
-    run_bench(out, quick=quick)
 
 
 @app.command()

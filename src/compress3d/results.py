@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from compress3d import paths
-from compress3d.checkpoint import digest, write_atomically
 from compress3d.errors import DataError
+from compress3d.io import digest, write_atomically
 
 SCHEMA = 1
 DIGITS = 6

@@ -11,14 +11,14 @@ from functools import partial
 
 from torch import nn
 
+from compress3d.baselines.pix2vox import Pix2Vox
 from compress3d.errors import ConfigError
-from compress3d.models.compression import ARCHITECTURES, CompressionRNN
-from compress3d.models.joint import Direct, Implicit, Sequential
-from compress3d.models.pix2vox import Pix2Vox
-from compress3d.models.reconstruction import NETWORKS, Reconstruction
-from compress3d.models.residual import ResidualDecoder
-from compress3d.nn.initialisation import he_normal, msra, unit_code, unit_gates
-from compress3d.rates import FLOAT_BITS, recurrent_iterations
+from compress3d.joint.compression import ARCHITECTURES, CompressionRNN
+from compress3d.joint.models import Direct, Implicit, Sequential
+from compress3d.joint.rates import FLOAT_BITS, recurrent_iterations
+from compress3d.layers.initialisation import he_normal, msra, unit_code, unit_gates
+from compress3d.r2n2.network import NETWORKS, Reconstruction
+from compress3d.r2n2.residual import ResidualDecoder
 from compress3d.scales import scale
 
 RATES = (48, 96, 128, 192, 384, 480)  # of the implicit runs; the paper's Fig. 8 spans the same range
@@ -183,7 +183,7 @@ def he_start(model: Reconstruction | Direct) -> None:
     if isinstance(model, Reconstruction):
         he_normal(model.encoder)
     layers = "stages" if isinstance(model.decoder, ResidualDecoder) else "convs"
-    he_normal(getattr(model.decoder, layers))  # the classifier keeps its small start: odds near 1
+    he_normal(getattr(model.decoder, layers))  # the classifier keeps its small start: probabilities near 1/2
     if isinstance(model, Reconstruction) and model.fc is not None:
         he_normal(model.fc)
 

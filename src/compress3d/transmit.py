@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from compress3d.data.loader import to_float
 from compress3d.errors import ConfigError
-from compress3d.models.compression import ARCHITECTURES, STRIDE, CompressionRNN
-from compress3d.rates import CODE_CELLS, FLOAT_BITS, implicit_channels, raw_bits, true_rate
+from compress3d.joint.compression import ARCHITECTURES, STRIDE, CompressionRNN
+from compress3d.joint.rates import CODE_CELLS, FLOAT_BITS, implicit_channels, raw_bits, true_rate
 from compress3d.runs import JPEG2000_RATES, LARGEST_N, Run
 from compress3d.scales import scale
 

@@ -44,7 +44,8 @@ def mini_book(tmp_path_factory) -> Path:
     """Folder with the HTML of two pages: a notebook with figure, viewer, table and mathematics; the references."""
     import shutil
 
-    from compress3d import book_build, notebooks, paths
+    from compress3d import paths
+    from tools import book_build, notebooks
 
     root = tmp_path_factory.mktemp("mini")
     book = root / "book"

@@ -216,7 +216,8 @@ def test_every_page_of_the_whole_book_draws_and_stays_at_home(browser, real_book
 
 
 def test_the_first_page_shows_results_if_there_are_any(real_book):
-    from compress3d import headline, paths
+    from compress3d import paths
+    from tools import headline
 
     if not (paths.results() / "manifest.json").is_file():
         pytest.skip("there are no results yet")

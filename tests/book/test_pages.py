@@ -5,9 +5,10 @@ from urllib.parse import unquote
 
 import pytest
 
-from compress3d import book_build, headline, paths
-from compress3d.book_build import BuildError
+from compress3d import paths
 from compress3d.errors import DataError
+from tools import book_build, headline
+from tools.book_build import BuildError
 
 PAGE_BYTES = 1_500_000
 LINK = re.compile(r'(?:href|src)="([^"]*)"')

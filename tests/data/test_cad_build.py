@@ -10,7 +10,7 @@ import pytest
 from compress3d.data.cad import build as cad_build
 from compress3d.data.cad import build_cad, find_models
 from compress3d.data.cad.groups import published_split
-from compress3d.data.shapenet import open_test_set
+from compress3d.data.testset import open_test_set
 
 pytest.importorskip("embreex", reason="needs embreex: pip install 'compress3d[data]'")
 

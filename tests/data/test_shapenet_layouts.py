@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.fake_shapenet import Imitation
 from compress3d.data.shapenet import build_shapenet, find_items, read_item
-from compress3d.data.shapenet.imitation import Imitation
 from compress3d.data.store import LEFT_OUT
 from compress3d.errors import DataError
 

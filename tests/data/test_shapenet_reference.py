@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.fake_shapenet import Imitation
 from compress3d.data.binvox import encode_binvox
 from compress3d.data.shapenet import build_shapenet
-from compress3d.data.shapenet.imitation import Imitation
 
 SYNSET = "02958343"
 

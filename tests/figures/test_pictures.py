@@ -80,8 +80,9 @@ def test_decode_gives_none_where_there_are_no_weights_or_no_such_rate(tmp_path, 
 
 
 def test_decode_by_a_shipped_network(tmp_path, monkeypatch):
-    from compress3d import evaluate, runs
-    from compress3d.checkpoint import save_weights
+    from compress3d import runs
+    from compress3d.engine import evaluate
+    from compress3d.engine.weights import save_weights
 
     monkeypatch.setenv("COMPRESS3D_ROOT", str(tmp_path))
     run = runs.find("smoke/small-s0")

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from compress3d import notebooks, paths
+from compress3d import paths
+from tools import notebooks
 
 NOTEBOOKS = notebooks.find(paths.book())
 CELL_LINES, BYTES = 15, 600_000

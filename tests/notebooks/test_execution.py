@@ -3,9 +3,9 @@
 import nbformat
 import pytest
 
-from compress3d import notebooks
 from compress3d.errors import ConfigError, DataError
-from compress3d.notebooks import NotebookError
+from tools import notebooks
+from tools.notebooks import NotebookError
 
 
 def make(path, *sources, parameters="steps = 2\nscale = 'smoke'"):

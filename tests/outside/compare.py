@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from compress3d.models.compression import CompressionRNN
-from compress3d.models.layouts import from_pytorch
-from compress3d.models.reconstruction import Reconstruction, reconstruction_loss
+from compress3d.joint.compression import CompressionRNN
+from compress3d.r2n2.convert import from_pytorch
+from compress3d.r2n2.network import Reconstruction, reconstruction_loss
 from compress3d.scales import scale
 
 LIMIT = 1e-4

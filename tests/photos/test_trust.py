@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from compress3d import results
-from compress3d.data.shapenet import open_test_set
+from compress3d.data.testset import open_test_set
 from compress3d.errors import ConfigError
 from compress3d.metrics import THRESHOLD
-from compress3d.photos import Photo, frame, prepare, scenes, trust
+from compress3d.photos import Photo, frame, prepare, trust
+from compress3d.photos import synthetic as scenes
 from compress3d.photos.rebuild import Rebuilt, best_run, check, rebuild, with_voxels
 from compress3d.runs import find
 from compress3d.studies import confidence

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from compress3d.claims.evidence import FAILED, PARTLY, REPRODUCED, Answer, Evidence, claim, tally
-from compress3d.models.compression import ARCHITECTURES, CompressionRNN
-from compress3d.models.joint import Direct, Implicit, Sequential
-from compress3d.models.reconstruction import Encoder, Reconstruction
-from compress3d.nn.binarizer import Binarizer, binarize
-from compress3d.rates import recurrent_iterations, true_rate
+from compress3d.joint.compression import ARCHITECTURES, CompressionRNN
+from compress3d.joint.models import Direct, Implicit, Sequential
+from compress3d.joint.rates import recurrent_iterations, true_rate
+from compress3d.layers.binarizer import Binarizer, binarize
+from compress3d.r2n2.network import Encoder, Reconstruction
 from compress3d.runs import LARGEST_N, find
 from compress3d.scales import Scale, scale
 from compress3d.transmit import settings

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from compress3d.figures.tables import Table
-from compress3d.nn.upsampling import UpsampleConv3d
+from compress3d.layers.upsampling import UpsampleConv3d
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class Neighbour:
 
     Attributes:
         model: of its run; 3D-LSTM-3 is called "uncompressed" in the table of runs.
-        network: its name in `compress3d.models.reconstruction.NETWORKS`; empty for Pix2Vox-F.
+        network: its name in `compress3d.r2n2.network.NETWORKS`; empty for Pix2Vox-F.
         published: key of its loss and IoU in `book/paper.yml`; empty where the slides do not have it.
         colour, dashed: of its curve; kernel 1 is dashed.
     """
@@ -88,8 +88,8 @@ def architectures(scale_name: str = "paper") -> Table:
     """What sets the networks apart, with parameters counted live (on PyTorch's meta device, without values)."""
     import torch
 
-    from compress3d.models.pix2vox import Pix2Vox
-    from compress3d.models.reconstruction import NETWORKS, Reconstruction
+    from compress3d.baselines.pix2vox import Pix2Vox
+    from compress3d.r2n2.network import NETWORKS, Reconstruction
     from compress3d.scales import scale
 
     def millions(module: torch.nn.Module) -> float:

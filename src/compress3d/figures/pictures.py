@@ -66,7 +66,8 @@ def decode(run_ids: Mapping[str, str], images: Tensor, rates: Sequence[float]) -
         >>> decode({"JPEG 2000": "demo/jpeg2000-s0"}, images, [384])["JPEG 2000"][384].shape
         torch.Size([4, 3, 64, 64])
     """
-    from compress3d import evaluate, runs, transmit
+    from compress3d import runs, transmit
+    from compress3d.engine import evaluate
     from compress3d.errors import ConfigError
 
     found: dict[str, dict[float, Tensor | None]] = {}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from compress3d.checkpoint import write_atomically
 from compress3d.errors import ConfigError, DataError
+from compress3d.io import write_atomically
 from compress3d.photos.meshes import glb_bytes, obj_bytes
 from compress3d.photos.rebuild import Rebuilt
 from compress3d.photos.trust import Trust

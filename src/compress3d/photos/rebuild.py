@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from compress3d import results
+from compress3d.engine.evaluate import load_model, with_weights
 from compress3d.errors import ConfigError
-from compress3d.evaluate import load_model, with_weights
 from compress3d.metrics import THRESHOLD
 from compress3d.photos import Photo, photo_tensor
 from compress3d.runs import MODELS, Run

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from compress3d import metrics, paths, results
-from compress3d.data.shapenet import open_test_set
 from compress3d.data.store import Store
-from compress3d.evaluate import held_out, probabilities
+from compress3d.data.testset import open_test_set
+from compress3d.engine.evaluate import held_out, probabilities
+from compress3d.engine.train import train
 from compress3d.runs import Part, Run, find, variant
-from compress3d.train import train
 
 STEPS = 200
 

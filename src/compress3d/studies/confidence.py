@@ -14,10 +14,11 @@ from PIL import Image
 
 from compress3d import metrics, results
 from compress3d.data.loader import test_view_order
-from compress3d.data.shapenet import open_test_set
 from compress3d.data.store import Store
-from compress3d.evaluate import VIEWS, held_out, load_model
-from compress3d.photos import frame, scenes
+from compress3d.data.testset import open_test_set
+from compress3d.engine.evaluate import VIEWS, held_out, load_model
+from compress3d.photos import frame
+from compress3d.photos import synthetic as scenes
 from compress3d.photos.rebuild import best_run, send, with_voxels
 from compress3d.photos.trust import mean_confidence
 from compress3d.runs import Run

@@ -19,8 +19,8 @@ from compress3d.data.mesh import Material, Mesh
 from compress3d.data.render import Renderer
 from compress3d.data.shapenet import CATEGORIES
 from compress3d.data.shapes import make
+from compress3d.engine.evaluate import load_model
 from compress3d.errors import ConfigError
-from compress3d.evaluate import load_model
 from compress3d.scales import scale as sizes
 from compress3d.studies import save_study
 from compress3d.studies.views import networks

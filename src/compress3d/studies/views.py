@@ -12,8 +12,8 @@ from compress3d import metrics
 from compress3d.data.loader import to_float
 from compress3d.data.store import VIEWS as ALL_VIEWS
 from compress3d.data.store import Store
+from compress3d.engine.evaluate import held_out, load_model, with_weights
 from compress3d.errors import ConfigError
-from compress3d.evaluate import held_out, load_model, with_weights
 from compress3d.runs import RECONSTRUCTIONS, Run
 from compress3d.studies import save_study
 

@@ -21,7 +21,6 @@ Of 43,784 objects that the published lists name, 43,783 have views: other reader
 from compress3d.data.shapenet.builder import build_shapenet
 from compress3d.data.shapenet.decode import decode_metadata, decode_view, format_metadata
 from compress3d.data.shapenet.layout import CATEGORIES, SYNSETS, category_name
-from compress3d.data.shapenet.shipped import open_test_set
 from compress3d.data.shapenet.source import Item, find_items, read_item
 from compress3d.data.shapenet.splits import read_split_file, sorted_split
 
@@ -35,7 +34,6 @@ __all__ = [
     "decode_view",
     "find_items",
     "format_metadata",
-    "open_test_set",
     "read_item",
     "read_split_file",
     "sorted_split",

@@ -1,0 +1,76 @@
+"""Checkpoints that survive a kill at any moment.
+
+A checkpoint is written beside its place and renamed; its sha256 is part of its name, so that a damaged
+file is known for what it is, and the one before it, which is kept, takes over.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from compress3d.errors import CheckpointError
+from compress3d.io import digest, write_atomically
+
+KEEP = 2
+
+
+def save_checkpoint(folder: Path, step: int, state: dict) -> Path:
+    """Write `state` as the checkpoint of `step`; the two newest are kept."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    data = buffer.getvalue()
+    path = folder / f"step-{step:08d}-{digest(data)[:16]}.pt"
+    write_atomically(path, data)
+    for old in checkpoints(folder)[:-KEEP]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Checkpoint files of a run, oldest first."""
+    return sorted(folder.glob("step-*.pt"))
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold the folder of a run: two processes that train the same run would overwrite each other's checkpoints.
+
+    The lock ends with the process that holds it, however it ends; loading processes do not inherit it.
+
+    Raises:
+        CheckpointError: another process holds it.
+    """
+    import fcntl  # POSIX only, as is training here
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CheckpointError(folder, "is being trained by another process", "wait for it, or stop it") from error
+        yield
+
+
+def load_checkpoint(folder: Path) -> dict | None:
+    """The newest whole checkpoint, or None where the run has not saved any.
+
+    A damaged file is reported on stderr and passed over.
+
+    Raises:
+        CheckpointError: there are checkpoints and none of them is whole.
+    """
+    files = checkpoints(folder)
+    for path in reversed(files):
+        data = path.read_bytes()
+        if path.stem.endswith(digest(data)[:16]):
+            return torch.load(io.BytesIO(data), weights_only=True)
+        print(f"{path}: damaged ({len(data)} bytes, sha256 differs), taking the one before it", file=sys.stderr)
+    if files:
+        raise CheckpointError(folder, "every checkpoint is damaged", "remove the folder and train again")
+    return None

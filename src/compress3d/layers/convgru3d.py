@@ -1,0 +1,66 @@
+"""The 3D convolutional GRU of 3D-R2N2 (Choy 2016): a 4 x 4 x 4 grid of units with one state, h.
+
+```
+u = sigma(W_u x + U_u * h + b_u)            update gate: how much of h stays
+r = sigma(W_r x + U_r * h + b_r)            reset gate
+h <- u h + (1 - u) tanh(W_n x + U_n * (r h) + b_n)
+```
+Each unit has its own matrices W for the view's code; * convolves the grid.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from compress3d.layers.convlstm3d import map_inputs
+
+
+class ConvGRU3D(nn.Module):
+    """Recurrence over the views of an object.
+
+    Args:
+        code_size: K, length of a view's code.
+        hidden_channels: N_h, 128 in the paper.
+        grid: units a side, 4 in the paper.
+        kernel: of the convolution on the hidden state, 3 in 3D-GRU-3, 1 in 3D-GRU-1.
+
+    Example:
+        >>> h, state = ConvGRU3D(code_size=16, hidden_channels=8)(torch.zeros(2, 5, 16))
+        >>> h.shape
+        torch.Size([2, 8, 4, 4, 4])
+    """
+
+    GATES = 3  # update, reset, candidate, in this order
+
+    def __init__(self, code_size: int, hidden_channels: int, grid: int = 4, kernel: int = 3):
+        super().__init__()
+        self.hidden_channels, self.grid = hidden_channels, grid
+        self.input_map = nn.Linear(code_size, self.GATES * hidden_channels * grid**3, bias=False)
+        self.hidden_map = nn.Conv3d(hidden_channels, 2 * hidden_channels, kernel, padding=kernel // 2)
+        self.candidate_map = nn.Conv3d(hidden_channels, hidden_channels, kernel, padding=kernel // 2)
+
+    def forward(self, codes: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Read the codes of V views in turn.
+
+        Args:
+            codes: (B, V, K).
+            state: h left by earlier views, (B, N_h, 4, 4, 4); zeros where None.
+
+        Returns:
+            h after the last view, twice: as what is read out, and as the state to go on from.
+        """
+        B, V, _ = codes.shape
+        N = self.hidden_channels
+        cells = (B, V, self.GATES * N, self.grid, self.grid, self.grid)
+        inputs = map_inputs(self.input_map, codes).view(cells)  # W x of all views and gates in one product
+        h = state
+        for t in range(V):
+            gates, candidate = inputs[:, t, : 2 * N], inputs[:, t, 2 * N :]
+            if h is None:  # h_0 = 0: only the biases of the hidden maps are left
+                u = torch.sigmoid(gates[:, :N] + self.hidden_map.bias[:N].view(-1, 1, 1, 1))
+                h = (1 - u) * torch.tanh(candidate + self.candidate_map.bias.view(-1, 1, 1, 1))
+                continue
+            u, r = torch.sigmoid(gates + self.hidden_map(h)).chunk(2, dim=1)
+            h = u * h + (1 - u) * torch.tanh(candidate + self.candidate_map(r * h))
+        return h, h

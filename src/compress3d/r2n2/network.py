@@ -1,0 +1,156 @@
+"""3D-R2N2 (Choy 2016): several views of an object to an occupancy grid, in its five networks.
+
+```
+views (B, V, 3, H, W) -> encoder E3D, each view -> codes (B, V, K) -> 3D LSTM or GRU (B, 128, 4, 4, 4)
+    -> decoder D3D -> (B, G, G, G)
+```
+3D-LSTM-3 is the network of the main paper (Sec. 2.3 and Fig. 4 of Golts 2021); the others are those that Choy compares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from compress3d.errors import ConfigError
+from compress3d.layers.convgru3d import ConvGRU3D
+from compress3d.layers.convlstm3d import ConvLSTM3D, State
+from compress3d.losses import Losses
+from compress3d.r2n2.cnn import CODE_SIDE, HIDDEN_CHANNELS, LSTM_GRID, Decoder, Encoder
+from compress3d.r2n2.residual import ResidualDecoder, ResidualEncoder
+from compress3d.scales import Scale
+
+
+@dataclass(frozen=True)
+class Network:
+    """What sets one of Choy's networks apart.
+
+    Attributes:
+        name: as in the paper's table.
+        gru: a 3D GRU instead of the 3D LSTM.
+        kernel: of the convolution on the hidden state; with 1 a unit hears nothing of its neighbours.
+        residual: encoder and decoder with shortcuts, two convolutions a stage.
+    """
+
+    name: str
+    gru: bool
+    kernel: int
+    residual: bool = False
+
+
+NETWORKS = {
+    "lstm-1": Network("3D-LSTM-1", gru=False, kernel=1),
+    "gru-1": Network("3D-GRU-1", gru=True, kernel=1),
+    "lstm-3": Network("3D-LSTM-3", gru=False, kernel=3),
+    "gru-3": Network("3D-GRU-3", gru=True, kernel=3),
+    "res-gru-3": Network("Res3D-GRU-3", gru=True, kernel=3, residual=True),
+}
+
+
+class Reconstruction(nn.Module):
+    """3D-R2N2; without further arguments 3D-LSTM-3 of Table 1, the network without compression ("uncompressed").
+
+    Args:
+        scale: sizes; `paper` gives the published networks.
+        network: one of `NETWORKS`.
+        upsampling: "nearest", as the main paper's code, or "zeros", as the original's unpooling.
+        padded: pooling with one cell of padding, as in the original: 127 (or 128) pixels end as 3 x 3 cells, not 2 x 2.
+        outer_shortcut: see `compress3d.r2n2.residual.LastStage`; for weights of the public PyTorch ports.
+
+    Raises:
+        ConfigError: there is no such network or upsampling.
+
+    Example:
+        >>> from compress3d.scales import scale
+        >>> Reconstruction(scale("smoke"))(torch.zeros(2, 5, 3, 32, 32)).shape
+        torch.Size([2, 16, 16, 16])
+        >>> original = Reconstruction(scale("paper"), "res-gru-3", upsampling="zeros", padded=True)
+        >>> original.fc.in_features
+        2304
+    """
+
+    def __init__(
+        self,
+        scale: Scale,
+        network: str = "lstm-3",
+        upsampling: str = "nearest",
+        padded: bool = False,
+        outer_shortcut: bool = False,
+    ):
+        super().__init__()
+        if network not in NETWORKS:
+            raise ConfigError(f"network {network!r}", "does not exist", f"choose one of {', '.join(NETWORKS)}")
+        self.scale, self.network = scale, NETWORKS[network]
+        K, hidden, kernel = scale.code_size, scale.channels(HIDDEN_CHANNELS), self.network.kernel
+        if self.network.residual:
+            self.encoder = ResidualEncoder(scale, padded)
+            self.decoder = ResidualDecoder(scale, upsampling, outer_shortcut)
+            channels = self.encoder.channels
+        else:
+            channels = K // CODE_SIDE**2
+            self.encoder, self.decoder = Encoder(scale, channels, padded), Decoder(scale, upsampling)
+        self.fc = nn.Linear(channels * self.encoder.side**2, K)
+        if self.network.gru:
+            self.gru = ConvGRU3D(K, hidden, LSTM_GRID, kernel)
+        else:
+            self.lstm = ConvLSTM3D(K, hidden, LSTM_GRID, kernel)
+
+    @property
+    def memory(self) -> ConvLSTM3D | ConvGRU3D:
+        """The recurrence over views."""
+        return self.gru if self.network.gru else self.lstm
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes of views: (B, 3, H, W) in [0, 1] -> (B, K) floats."""
+        features = self.encoder.features(images)
+        if not self.network.residual:  # its last nonlinearity stands before the shortcut
+            features = F.leaky_relu(features)
+        return F.leaky_relu(self.fc(features.flatten(1)))
+
+    def each_view(self, images: Tensor) -> Tensor:
+        """Every view by itself: (B, V, 3, H, W) in [0, 1] -> codes (B, V, K)."""
+        return self.encode(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+
+    def join(self, codes: Tensor) -> Tensor:
+        """Codes (B, V, K), read in turn -> logits (B, G, G, G)."""
+        return self.decoder(self.memory(codes)[0])
+
+    def remember(self, images: Tensor, state: State | Tensor | None = None) -> tuple[Tensor, State | Tensor]:
+        """Encode V views together and read their codes in turn: (B, V, 3, H, W) -> (B, N_h, 4, 4, 4) and the state."""
+        return self.memory(self.each_view(images), state)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of occupancy after the last view.
+
+        Args:
+            images: (B, V, 3, H, W) float in [0, 1], H = W = `scale.image_size`.
+
+        Returns:
+            (B, G, G, G), indexed [x, y, z]; `sigmoid` of it is p_V of Eq. 15.
+        """
+        return self.join(self.each_view(images))
+
+    def losses(self, images: Tensor, occupancy: Tensor, iterations: int | None = None) -> Losses:
+        """L_3D, Eq. 15, of views (B, V, 3, H, W) in [0, 1]; `iterations` is for models with a compression RNN."""
+        l_3d = reconstruction_loss(self(images), occupancy)
+        return Losses(l_3d, reconstruction=l_3d)
+
+    def log_probabilities(self, images: Tensor) -> Tensor:
+        """Log softmax over (empty, occupied), (B, 2, G, G, G): the layout of the authors' public network."""
+        logits = self(images)
+        return torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=1)
+
+
+def reconstruction_loss(logits: Tensor, occupancy: Tensor) -> Tensor:
+    """L_3D, Eq. 15 as a mean negative log likelihood over voxels and batch.
+
+    The printed equation lacks the minus sign and writes a sum; the authors' code takes the mean.
+
+    Args:
+        logits: (B, G, G, G) logits, any float dtype; computed in float32.
+        occupancy: (B, G, G, G) of 0 and 1.
+    """
+    return F.binary_cross_entropy_with_logits(logits.float(), occupancy.float())
