@@ -18,7 +18,7 @@ class Step(NamedTuple):
 
     Example:
         >>> int(Step(3, seed=0).rng(12).integers(1, 8, endpoint=True))
-        8
+        4
     """
 
     number: int
