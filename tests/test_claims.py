@@ -20,8 +20,7 @@ from compress3d.claims.evidence import (
     judge,
 )
 from compress3d.errors import DataError
-from compress3d.runs import TABLE
-from compress3d.transmit import settings
+from compress3d.engine.experiment import experiments, get_experiment
 
 OBJECTS = 40
 BASE = np.linspace(0.05, 0.95, OBJECTS)  # IoU of the uncompressed network
@@ -48,17 +47,18 @@ def made_up(levels=None, timing=True, without=()):
     """Results of every run of the demo table: IoU and L_comp by model, or by model and accounting."""
     levels = LEVELS | (levels or {})
     found = {}
-    for run_id, run in TABLE.items():
-        name = run_id.removeprefix("demo/")
-        if run.scale != "demo" or name in without or run.model not in levels:
+    for run in experiments("demo"):
+        name, model = run.id.removeprefix("demo/"), run.model.name
+        if name in without or model not in levels:
             continue  # no claim of the paper is about 3D-R2N2's other networks
-        points = [made_up_point(s, *levels.get((run.model, s.accounting), levels[run.model])) for s in settings(run)]
-        history = [[step, 0.15 if run.model == "implicit" else 0.13] for step in range(20)]
-        found[run_id] = {
-            "run": run.describe(), "test": {"objects": list(range(OBJECTS))}, "points": points,
+        served = run.operating_points()
+        points = [made_up_point(s, *levels.get((model, s.accounting), levels[model])) for s in served]
+        history = [[step, 0.15 if model == "implicit" else 0.13] for step in range(20)]
+        found[run.id] = {
+            "experiment": run.describe(), "test": {"objects": list(range(OBJECTS))}, "points": points,
             "provenance": {"training": {"history": history}},
         }  # fmt: skip
-    floor = made_up_point(settings(TABLE["demo/uncompressed-s0"])[0], 0.65, None)
+    floor = made_up_point(get_experiment("demo/uncompressed-s0").operating_point(), 0.65, None)
     found["demo/mean-shape"] = {"test": {"objects": list(range(OBJECTS))}, "points": [floor]}
     return Evidence("demo", found, made_up_timing() if timing else None)
 
@@ -75,7 +75,7 @@ def made_up_timing():
                "saving_backward": 100 * (1 - b / 37)}
         for name, (f, b) in times.items()
     }  # fmt: skip
-    return {"as_printed": {"rows": rows}, "same_rate": {"rows": rows}, "run": {"scale": "paper"},
+    return {"as_printed": {"rows": rows}, "same_rate": {"rows": rows}, "experiment": {"scale": "paper"},
             "provenance": {"device": "made up"}}  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -58,6 +60,47 @@ def negative_log_likelihood(probability: np.ndarray, occupancy: np.ndarray) -> n
     return -np.where(occupancy.astype(bool), np.log(p), np.log1p(-p)).mean((1, 2, 3))
 
 
+class ObjectScores(NamedTuple):
+    """What `summarise` needs of each of N reconstructed objects, so that no grid has to be kept.
+
+    Attributes:
+        intersection, union: voxels at the paper's threshold, (N,).
+        thresholds: IoU at each of `THRESHOLDS`, (N, T).
+        loss: L_3D of Eq. 15, (N,).
+    """
+
+    intersection: np.ndarray
+    union: np.ndarray
+    thresholds: np.ndarray
+    loss: np.ndarray
+
+
+def object_scores(probability: np.ndarray, occupancy: np.ndarray) -> ObjectScores:
+    """Scores of each object, (N, G, G, G) float in [0, 1] against (N, G, G, G) boolean."""
+    intersection, union = counts(probability, occupancy, THRESHOLD)
+    at = np.stack([iou(probability, occupancy, threshold) for threshold in THRESHOLDS], axis=1)
+    return ObjectScores(intersection, union, at, negative_log_likelihood(probability, occupancy))
+
+
+def summarise(scores: ObjectScores, categories: list[str]) -> dict:
+    """Averages over objects, as `summary` gives them."""
+    values = ratio(scores.intersection, scores.union)
+    names = np.array(categories)
+    by_category = {name: float(values[names == name].mean()) for name in sorted(set(categories))}
+    return {
+        "miou": float(values.mean()),
+        "miou_std": float(values.std()),
+        "miou_category": float(np.mean(list(by_category.values()))),
+        "miou_pooled6": pooled_iou(scores.intersection, scores.union),
+        "thresholds": {
+            str(t): float(np.ascontiguousarray(scores.thresholds[:, n]).mean()) for n, t in enumerate(THRESHOLDS)
+        },
+        "by_category": by_category,
+        "loss": float(scores.loss.mean()),
+        "iou": [float(v) for v in values],
+    }
+
+
 def summary(probability: np.ndarray, occupancy: np.ndarray, categories: list[str]) -> dict:
     """Everything a results file says about one set of reconstructions.
 
@@ -70,20 +113,7 @@ def summary(probability: np.ndarray, occupancy: np.ndarray, categories: list[str
         `miou` (per-object mean at 0.4, the headline), `miou_std`, `miou_category` (mean of category means),
         `miou_pooled6`, `thresholds`, `loss`, and `iou`, the list behind `miou`.
     """
-    intersection, union = counts(probability, occupancy, THRESHOLD)
-    values = ratio(intersection, union)
-    names = np.array(categories)
-    by_category = {name: float(values[names == name].mean()) for name in sorted(set(categories))}
-    return {
-        "miou": float(values.mean()),
-        "miou_std": float(values.std()),
-        "miou_category": float(np.mean(list(by_category.values()))),
-        "miou_pooled6": pooled_iou(intersection, union),
-        "thresholds": {str(t): float(iou(probability, occupancy, t).mean()) for t in THRESHOLDS},
-        "by_category": by_category,
-        "loss": float(negative_log_likelihood(probability, occupancy).mean()),
-        "iou": [float(v) for v in values],
-    }
+    return summarise(object_scores(probability, occupancy), categories)
 
 
 def bins(iou: np.ndarray, count: int = 7) -> list[np.ndarray]:

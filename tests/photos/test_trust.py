@@ -12,9 +12,8 @@ from compress3d.metrics import THRESHOLD
 from compress3d.photos import Photo, frame, prepare, trust
 from compress3d.photos import synthetic as scenes
 from compress3d.photos.rebuild import Rebuilt, best_run, check, rebuild, with_voxels
-from compress3d.runs import find
+from compress3d.engine.experiment import get_experiment
 from compress3d.studies import confidence
-from compress3d.transmit import setting
 
 
 def test_mean_confidence_equals_a_loop():
@@ -26,15 +25,15 @@ def test_mean_confidence_equals_a_loop():
 
 
 def rebuilt(p, picture):
-    run = find("demo/implicit-r384-s0")
+    run = get_experiment("demo/implicit-r384-s0")
     photo = Photo(Path("a.png"), picture, (64, 64), "RGB", "PNG", 1, (), "kept", 1.0, (0, 0, 64, 64))
-    return Rebuilt(run, setting(run), [photo], np.full((4, 4, 4), p, np.float32), 0.4, 32.0, None)
+    return Rebuilt(run, run.operating_point(), [photo], np.full((4, 4, 4), p, np.float32), 0.4, 32.0, None)
 
 
 def test_a_result_is_doubted_for_low_confidence_and_for_a_kept_background():
     framed, filled = np.zeros((64, 64, 3), np.uint8), np.full((64, 64, 3), 90, np.uint8)
     framed[20:50, 10:54] = 200
-    limit = trust.calibration(find("demo/implicit-r384-s0"))["threshold"]
+    limit = trust.calibration(get_experiment("demo/implicit-r384-s0"))["threshold"]
     good = trust.judge(rebuilt(limit + 0.1, framed))
     assert not good.reasons and "Nothing speaks against" in good.sentence and 0.5 < good.useful <= 1
     (reason,) = trust.judge(rebuilt(limit - 0.1, framed)).reasons
@@ -87,9 +86,9 @@ def test_the_shipped_calibration_follows_from_the_values_it_ships():
 
 def test_a_run_without_a_calibration_of_its_own_takes_the_median():
     known = results.load("demo/confidence")
-    assert trust.calibration(find("demo/implicit-r480-s0")) == known["networks"]["demo/implicit-r480-s0"]
-    assert trust.calibration(find("demo/implicit-r384-600-s0")) == known["median"]
-    assert trust.calibration(find("paper/uncompressed-s0"))["threshold"] is None
+    assert trust.calibration(get_experiment("demo/implicit-r480-s0")) == known["networks"]["demo/implicit-r480-s0"]
+    assert trust.calibration(get_experiment("demo/implicit-r384-600-s0")) == known["median"]
+    assert trust.calibration(get_experiment("paper/uncompressed-s0"))["threshold"] is None
 
 
 @pytest.mark.parametrize("run_id", ["demo/uncompressed-s0", "demo/sequential-s0", "demo/direct-s0", "demo/jpeg2000-s0"])
@@ -98,22 +97,22 @@ def test_every_kind_of_run_rebuilds_photographs(tmp_path, run_id):
     paths = [tmp_path / f"{n}.png" for n in range(2)]
     for n, path in enumerate(paths):
         scenes.on_paper(scenes.cut_out(store, 3, n), (300, 200)).save(path)
-    run = find(run_id)
+    run = get_experiment(run_id)
     photos = [prepare(path, 64) for path in paths]
     found = rebuild(photos, run)
     assert found.probability.shape == (32, 32, 32) and found.bytes_per_view > 0
-    assert (found.arrived is None) == (run_id == "demo/uncompressed-s0")
-    if found.arrived is not None:
-        assert found.arrived.shape == (2, 64, 64, 3) and found.arrived.dtype == np.uint8
+    assert (found.received is None) == (run_id == "demo/uncompressed-s0")
+    if found.received is not None:
+        assert found.received.shape == (2, 64, 64, 3) and found.received.dtype == np.uint8
 
 
 def test_what_cannot_be_served_is_refused_before_the_work():
     with pytest.raises(ConfigError, match="makes no voxels"):
-        check(find("demo/small-600-s0"))
+        check(get_experiment("demo/small-600-s0"))
     with pytest.raises(ConfigError, match="is not served"):
-        check(find("demo/implicit-r384-s0"), rate=100)
+        check(get_experiment("demo/implicit-r384-s0"), rate=100)
     with pytest.raises(ConfigError, match="threshold"):
-        check(find("demo/implicit-r384-s0"), threshold=1.0)
+        check(get_experiment("demo/implicit-r384-s0"), threshold=1.0)
     assert best_run() in with_voxels("demo")
     with pytest.raises(ConfigError, match="no trained and evaluated"):
         best_run("nowhere")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from compress3d import metrics, results
-from compress3d.errors import DataError
+from compress3d.engine.experiment import get_experiment
+from compress3d.errors import ConfigError, DataError
 from compress3d.figures.tables import paper
-from compress3d.runs import TABLE
 
 REPRODUCED, PARTLY, FAILED = "reproduced", "partly", "not reproduced"
 UNTESTABLE, NOT_RUN = "not testable here", "not run yet"
@@ -84,7 +84,9 @@ class Evidence:
         """What makes the results of a run."""
         if name == "mean-shape":
             return f"run compress3d floor --scale {self.scale}"
-        if f"{self.scale}/{name}" not in TABLE:
+        try:
+            get_experiment(f"{self.scale}/{name}")
+        except ConfigError:
             return f"scale {self.scale} has no run {name}"
         return f"run compress3d sweep --scale {self.scale} --only {name}"
 

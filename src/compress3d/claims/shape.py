@@ -26,7 +26,7 @@ from compress3d.claims.evidence import (
     tally,
     usable,
 )
-from compress3d.runs import FLOAT_RATES, JPEG2000_RATES
+from compress3d.joint.experiments import FLOAT_RATES, JPEG2000_RATES
 
 MILD = (48, 64, 96, 128, 192)  # "milder" than 384
 
@@ -86,7 +86,7 @@ def twenty_epochs_suffice(evidence: Evidence) -> Answer:
     """A third of the steps keeps 95 % of the uncompressed IoU; usual rule. Fewer passes than the paper's 20 and 60."""
     short, full = evidence.point("uncompressed", tag="1200"), evidence.free
     difference = Difference.of(None, short["iou"], [NEAR * v for v in full["iou"]])
-    steps = [evidence.run(f"uncompressed{tag}-s0")["run"]["steps"] for tag in ("-1200", "")]
+    steps = [evidence.run(f"uncompressed{tag}-s0")["experiment"]["optim"]["steps"] for tag in ("-1200", "")]
     lost = 100 * (1 - short["miou"] / full["miou"])
     cost = printed("conditions.epochs_cost_percent")
     return judge([difference]), (

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compress3d import metrics
+from compress3d.engine.experiment import experiments
 from compress3d.errors import DataError
 from compress3d.figures import style
 from compress3d.figures.tables import Table, paper
-from compress3d.runs import TABLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,8 +72,8 @@ def run_ids(scale_name: str) -> dict[str, str]:
         >>> run_ids("demo")["3D-LSTM-3"]
         'demo/uncompressed-1200-s0'
     """
-    runs = [run for run in TABLE.values() if run.scale == scale_name and run.tag == str(run.steps) and run.rate is None]
-    return {name: run.id for name, of in NEIGHBOURS.items() for run in runs if run.model == of.model and run.seed == 0}
+    found = [e for e in experiments(scale_name) if e.tag == str(e.optim.steps) and e.model.rate is None]
+    return {name: e.id for name, of in NEIGHBOURS.items() for e in found if e.model.name == of.model and e.seed == 0}
 
 
 def published_iou(name: str) -> float | None:

@@ -40,11 +40,11 @@ def series(results: Iterable[Mapping], key: str = "miou") -> dict[tuple[str, str
     found: dict[tuple[str, str], list[Mapping]] = {}
     scales = set()
     for result in results:
-        scales.add(result["run"]["scale"])
+        scales.add(result["experiment"]["scale"])
         for point in result["points"]:
             if key not in point or point["true_rate"] is None:  # the mean shape costs nothing and has no rate
                 continue
-            found.setdefault((result["run"]["model"], point.get("accounting", "bits")), []).append(point)
+            found.setdefault((result["experiment"]["model"]["name"], point.get("accounting", "bits")), []).append(point)
     if not found:
         raise DataError("results", "hold no evaluated run", "run `compress3d evaluate RUN`")
     if len(scales) > 1:
@@ -189,14 +189,14 @@ def loss_curve(
     for label, result in results.items():
         found = series([result], key) if any(key in point for point in result["points"]) else {}
         drawn = {way: points for (_, way), points in found.items() if way in accountings}
-        curves += [(label if len(drawn) == 1 else f"{label}, {way}", result["run"], drawn[way]) for way in drawn]
+        curves += [(label if len(drawn) == 1 else f"{label}, {way}", result["experiment"]["model"], drawn[way]) for way in drawn]
     if not curves:
         raise DataError("results", f"hold no point counted in {', '.join(accountings)}", "name another accounting")
     reached = [point["true_rate"] for _, _, points in curves for point in points]
     with _rate_axes(reached, LOSSES[key], dark, size, corner="best") as (figure, ax):
-        for label, run, points in curves:
-            look = _look(run["model"], points[0].get("accounting", "bits"), dark)
-            if run.get("rate") is not None:
+        for label, model, points in curves:
+            look = _look(model["name"], points[0].get("accounting", "bits"), dark)
+            if model.get("rate") is not None:
                 look |= dict(linestyle="--", markerfacecolor="none")
             ax.plot([point["true_rate"] for point in points], [point[key] for point in points], label=label, **look)
         if key != "psnr":

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from compress3d import results
+from compress3d.engine.hardware import commit, describe
 from compress3d.joint.compression import CompressionRNN, compression_loss
 from compress3d.joint.models import Direct, Implicit, Sequential
 from compress3d.r2n2.network import Reconstruction
@@ -170,13 +171,16 @@ def table3(scale_name: str = "paper", repeats: int = 5, device: str | None = Non
     kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
     run_id = f"{scale_name}/timing-{kind}"
     data = {
-        "run": {"id": run_id, "model": "timing", "rate": None, "scale": scale_name, "seed": None, "tag": "timing"},
+        "experiment": {**results.study_record(scale_name, "timing", "timing"), "id": run_id},
         "points": [],  # nothing here belongs on a curve of results
         "as_printed": measure(scale_name, repeats=repeats, device=kind),
         "same_rate": measure(scale_name, repeats=repeats, device=kind, same_rate=True),
         "provenance": {
             "commands": [f"compress3d timing --scale {scale_name} --device {kind}"],
+            **describe(torch.device(kind)),
             "device": torch.cuda.get_device_name() if kind == "cuda" else f"{platform.machine()} CPU",
+            "precision": "float32",
+            "commit": commit(),
             "minutes": (time.monotonic() - started) / 60,
             "versions": results.versions(),
         },

@@ -11,7 +11,7 @@ from compress3d.photos import Photo, collect, prepare_all
 from compress3d.photos.outputs import check_names, write
 from compress3d.photos.rebuild import Rebuilt, best_run, check, rebuild
 from compress3d.photos.trust import Trust, judge
-from compress3d.runs import find
+from compress3d.engine.experiment import get_experiment
 from compress3d.scales import scale
 
 
@@ -39,9 +39,9 @@ def reconstruct(
         CheckpointError: the run has no weights here.
     """
     paths, files = check_names(out), collect(names)
-    run = find(run_id) if run_id else best_run()
+    run = get_experiment(run_id) if run_id else best_run()
     check(run, rate, threshold)
-    photos, left_out = prepare_all(files, scale(run.scale).image_size, background, run.background, _say)
+    photos, left_out = prepare_all(files, scale(run.scale).image_size, background, run.data.background, _say)
     rebuilt = rebuild(photos, run, rate, threshold)
     trust = judge(rebuilt)
     missing = f", {len(left_out)} left out" if left_out else ""

@@ -24,7 +24,7 @@ import numpy as np
 from compress3d import metrics, results
 from compress3d.photos import frame
 from compress3d.photos.rebuild import Rebuilt
-from compress3d.runs import Run
+from compress3d.engine.experiment import Experiment
 
 RUNS_THROUGH = 0.5  # mean `frame.runs_through` of the views: 0.00 when framed and 0.995 in a room, over the test set
 
@@ -88,7 +88,7 @@ def judge(rebuilt: Rebuilt) -> Trust:
     known, reasons = calibration(rebuilt.run), []
     threshold = known["threshold"]
     side = known["below"] if threshold is not None and confidence < threshold else known["above"]
-    ground = frame.GROUNDS[rebuilt.run.background]
+    ground = frame.GROUNDS[rebuilt.run.data.background]
     filled = float(np.mean([frame.runs_through(photo.picture, ground) for photo in rebuilt.photos]))
     if filled > RUNS_THROUGH:
         reasons.append(
@@ -103,7 +103,7 @@ def judge(rebuilt: Rebuilt) -> Trust:
     return Trust(confidence, threshold, tuple(reasons), side["useful"])
 
 
-def calibration(run: Run) -> dict:
+def calibration(run: Experiment) -> dict:
     """`threshold`, `above` and `below` of `measure`, for `run`; the medians over its scale where it was not measured
     itself. The threshold is None where no network of the scale was.
     """

@@ -71,12 +71,12 @@ def _payload(rebuilt: Rebuilt, trust: Trust, title: str) -> dict:
         from compress3d.figures.style import body_colour, name
         from compress3d.figures.viewer import Shape, viewer
 
-        method = f"{name(rebuilt.run.model)} {rebuilt.setting.rate:g}:1"
+        method = f"{name(rebuilt.run.model.name)} {rebuilt.setting.rate:g}:1"
         views = [photo.picture for photo in rebuilt.photos]
-        decoded = {} if rebuilt.arrived is None else {method: list(rebuilt.arrived)}
+        decoded = {} if rebuilt.received is None else {method: list(rebuilt.received)}
         note = f"{int(rebuilt.occupancy.sum()):,} voxels, mean voxel confidence {trust.confidence:.2f}"
         shape = Shape(title, {method: rebuilt.occupancy}, views, {method: note}, decoded=decoded)
-        return viewer([shape], {method: body_colour(rebuilt.run.model)}).payload
+        return viewer([shape], {method: body_colour(rebuilt.run.model.name)}).payload
     except ImportError as error:
         raise _needs(error.name) from None
 

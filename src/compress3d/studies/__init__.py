@@ -10,7 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+import torch
+
 from compress3d import results
+from compress3d.engine.hardware import commit, describe
 
 
 def save_study(name: str, scale: str, networks: Mapping[str, dict], started: float, **parts: object) -> dict:
@@ -25,13 +28,13 @@ def save_study(name: str, scale: str, networks: Mapping[str, dict], started: flo
     """
     provenance = {
         "commands": [f"compress3d {name} --scale {scale}"],
-        "device": "cpu",
+        **describe(torch.device("cpu")),
+        "precision": "float32",
+        "commit": commit(),
         "minutes": (time.monotonic() - started) / 60,
         "versions": results.versions(),
     }
-    run = {"id": f"{scale}/{name}", "model": name, "rate": None, "scale": scale, "seed": None, "tag": "study"}
+    data = {"experiment": results.study_record(scale, name), "networks": dict(networks), **parts}
     # no points: nothing here belongs on a curve of rates
-    results.save(
-        f"{scale}/{name}", {"run": run, "points": [], "networks": dict(networks), **parts, "provenance": provenance}
-    )
+    results.save(f"{scale}/{name}", {**data, "points": [], "provenance": provenance})
     return results.load(f"{scale}/{name}")

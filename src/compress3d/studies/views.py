@@ -12,9 +12,10 @@ from compress3d import metrics
 from compress3d.data.loader import to_float
 from compress3d.data.store import VIEWS as ALL_VIEWS
 from compress3d.data.store import Store
-from compress3d.engine.evaluate import held_out, load_model, with_weights
+from compress3d.engine.evaluate import held_out
+from compress3d.engine.experiment import Experiment
+from compress3d.engine.weights import load_model, with_weights
 from compress3d.errors import ConfigError
-from compress3d.runs import RECONSTRUCTIONS, Run
 from compress3d.studies import save_study
 
 COUNTS = (1, 2, 3, 4, 5, 8, 12, 16, 20, 24)  # training sees 1 to 5; the literature's tables end at 20
@@ -23,13 +24,13 @@ ORDERED_VIEWS = 5
 BATCH = 16  # objects at once
 
 
-def networks(scale: str) -> list[Run]:
+def networks(scale: str) -> list[Experiment]:
     """The runs of a scale that turn plain pictures into voxels and whose weights are here.
 
     Raises:
         ConfigError: there is none.
     """
-    runs = with_weights(scale, RECONSTRUCTIONS)
+    runs = with_weights(scale, lambda experiment: experiment.system in ("r2n2", "baselines"))
     if not runs:
         raise ConfigError(f"scale {scale}", "has no trained network", f"run `compress3d sweep --scale {scale}` first")
     return runs
