@@ -7,11 +7,6 @@ from compress3d.runs import Part, Run
 
 
 @pytest.fixture
-def parts(boxes):
-    return [(boxes, boxes.select(split="train"))]
-
-
-@pytest.fixture
 def run():
     torch.set_num_threads(1)
     return Run(
