@@ -7,7 +7,8 @@ import os
 import numpy as np
 import pytest
 
-from compress3d.data.store import ObjectRecord, StoreWriter
+from compress3d.data.store import ObjectRecord, Store, StoreWriter
+from tests import synthetic_objects
 from tools.notebooks import kernel_environment
 
 # Kernels inherit this. The backend is left to them: here, tests draw without a screen.
@@ -29,3 +30,19 @@ def boxes(tmp_path_factory):
         split = "test" if n % 4 == 0 else "train"
         writer.add(ObjectRecord(f"box{n}", "box", "boxes", split=split), rgba, occupancy, cameras)
     return writer.finish()
+
+
+@pytest.fixture
+def sources(boxes):
+    return [(boxes, boxes.select(split="train"))]
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory) -> Store:
+    return synthetic_objects.write_store(tmp_path_factory.mktemp("store") / "synthetic", 12)
+
+
+@pytest.fixture
+def tools():
+    """The helpers of `tests/synthetic_objects.py`."""
+    return synthetic_objects

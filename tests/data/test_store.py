@@ -226,7 +226,7 @@ BUILDER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from conftest import make_object
+from tests.synthetic_objects import make_object
 from compress3d.data.store import ObjectRecord, StoreWriter
 writer = StoreWriter.open({path!r}, "synthetic", {{"seed": 0}})
 for number in range(12):
@@ -246,7 +246,7 @@ writer.finish()
 def test_killed_builder_goes_on_to_the_same_store(after, store, tmp_path):
     """SIGKILL a builder after some objects, at whatever point of the next one it is, and run it again."""
     path = tmp_path / "s"
-    code = BUILDER.format(tests=str(os.path.dirname(__file__)), path=str(path))
+    code = BUILDER.format(tests=os.path.dirname(os.path.dirname(os.path.dirname(__file__))), path=str(path))
     builder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     for _ in range(after):
         assert builder.stdout.readline()

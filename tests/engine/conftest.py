@@ -8,11 +8,6 @@ from compress3d.joint.experiments import ImplicitConfig, experiment
 
 
 @pytest.fixture
-def sources(boxes):
-    return [(boxes, boxes.select(split="train"))]
-
-
-@pytest.fixture
 def run():
     torch.set_num_threads(1)
     return experiment(

@@ -4,7 +4,6 @@ import io
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from compress3d.data.binvox import encode_binvox
@@ -58,20 +57,3 @@ def write_store(path: Path, count: int, seed: int = 0) -> Store:
         )
         writer.add(record, *make_object(seed + number))
     return writer.finish()
-
-
-@pytest.fixture(scope="session")
-def store(tmp_path_factory) -> Store:
-    return write_store(tmp_path_factory.mktemp("store") / "synthetic", 12)
-
-
-@pytest.fixture
-def tools():
-    """The helpers above (test files cannot import a conftest)."""
-
-    class Tools:
-        make_object, png_bytes, write_object, write_store = map(
-            staticmethod, (make_object, png_bytes, write_object, write_store)
-        )
-
-    return Tools
