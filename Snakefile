@@ -23,7 +23,7 @@ COMMANDS = {
     "smoke": "data build smoke",
     "cad": f"data build cad --source {config.get('cad', 'FOLDER')}",
     "shapenet": f"data build shapenet --split sorted --source {config.get('shapenet', 'FOLDER')}",
-    "shapenet-index": f"data build shapenet --split index --source {config.get('shapenet', 'FOLDER')} --out shapenet-index",
+    "shapenet-ids": f"data build shapenet --split {config.get('ids', 'FILE')} --source {config.get('shapenet', 'FOLDER')} --out shapenet-ids",
 }
 # Cut to measure on a GPU machine; a CPU run takes an hour at `demo`, several days at `paper`.
 HOURS = {"smoke": 1, "demo": 4, "paper": 24}

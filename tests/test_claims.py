@@ -19,8 +19,8 @@ from compress3d.claims.evidence import (
     headline,
     judge,
 )
-from compress3d.errors import DataError
 from compress3d.engine.experiment import experiments, get_experiment
+from compress3d.errors import DataError
 
 OBJECTS = 40
 BASE = np.linspace(0.05, 0.95, OBJECTS)  # IoU of the uncompressed network

@@ -82,10 +82,10 @@ def write_photographs(path: Path) -> None:
 
     from compress3d import metrics, photos
     from compress3d.data.testset import open_test_set
+    from compress3d.engine.experiment import get_experiment
     from compress3d.figures.voxels import draw_voxels
     from compress3d.photos import synthetic as scenes
     from compress3d.photos.rebuild import rebuild
-    from compress3d.engine.experiment import get_experiment
 
     store, run = open_test_set(), get_experiment(f"{SCALE}/implicit-r{RATE}-s0")
     row = [record.uid for record in store.objects].index(PHOTOGRAPHED)

@@ -151,7 +151,9 @@ def evaluate(
     from compress3d.engine.experiment import get_experiment
 
     _set_threads(threads)
-    result, path, written = evaluate_run(get_experiment(run), Store.open(_store(store)) if store else None, None, device)
+    result, path, written = evaluate_run(
+        get_experiment(run), Store.open(_store(store)) if store else None, None, device
+    )
     print(path if written else f"{path}: has these numbers already, not written")
     names = {"miou": "mIoU", "compression_loss": "L_comp", "psnr": "PSNR"}
     for point in result["points"]:
@@ -169,7 +171,7 @@ def sweep(
         int | None, typer.Option(help="Threads of each run; the cores shared evenly where left out.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="'cpu' or 'cuda'; a GPU where there is one.")] = None,
-    data: Annotated[str, typer.Option(help="Data instead of the scale's own: 'shapenet' or 'shapenet-index'.")] = "",
+    data: Annotated[str, typer.Option(help="Data instead of the scale's own: 'shapenet' or 'shapenet-ids'.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what every run still needs.")] = False,
 ) -> None:
     """Train and evaluate every run that has no results yet, in order of worth; the same call goes on after a kill."""
@@ -268,7 +270,7 @@ def confidence(scale: Annotated[str, typer.Option(help="Whose networks.")] = "de
 def runs(
     scale: Annotated[str | None, typer.Option(help="Only runs of this scale.")] = None,
     only: Annotated[str, typer.Option(help="Shell pattern of runs, such as 'implicit*'.")] = "*",
-    data: Annotated[str, typer.Option(help="Data instead of the scale's own: 'shapenet' or 'shapenet-index'.")] = "",
+    data: Annotated[str, typer.Option(help="Data instead of the scale's own: 'shapenet' or 'shapenet-ids'.")] = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="Every field, and the stores a run needs, for a program.")
     ] = False,

@@ -163,9 +163,7 @@ def load_all(scale: str) -> dict[str, dict]:
 def load_shown(scale: str) -> dict[str, dict]:
     """Results behind the figures and tables of a scale: seed 0, without baselines, studies and variants."""
     found = load_all(scale)
-    return {
-        name: r for name, r in found.items() if r["experiment"].get("seed") == 0 and not r["experiment"].get("tag")
-    }
+    return {name: r for name, r in found.items() if r["experiment"].get("seed") == 0 and not r["experiment"].get("tag")}
 
 
 def save_manifest() -> Path:

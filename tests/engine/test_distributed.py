@@ -94,7 +94,10 @@ def test_two_processes_equal_one(two_processes, four, sources, tmp_path, model):
     assert told[0]["step"] == alone.step == 6
 
     assert told[0]["terms"].keys() == alone.terms.keys()
-    pairs = [(told[0]["history"], alone.history), *((told[0]["terms"][name], alone.terms[name]) for name in alone.terms)]
+    pairs = [
+        (told[0]["history"], alone.history),
+        *((told[0]["terms"][name], alone.terms[name]) for name in alone.terms),
+    ]
     for got, expected in pairs:
         assert [step for step, _ in got] == [step for step, _ in expected] == list(range(1, 7))
         assert got[0][1] == pytest.approx(expected[0][1], abs=1e-5)

@@ -1,15 +1,13 @@
 """What every model sends and what comes out: operating points and rates by hand, bytes, images, voxels."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from compress3d.data.loader import to_float
-from compress3d.errors import ConfigError
 from compress3d.engine.evaluate import output, outputs, probabilities
 from compress3d.engine.experiment import experiments
+from compress3d.errors import ConfigError
 from compress3d.joint.experiments import (
     JPEG2000_RATES,
     CompressionConfig,
@@ -134,7 +132,8 @@ def test_refusal_lists_what_is_served(model, rate, accounting, known):
 @pytest.mark.parametrize("batch_size", [1, 2, 16])
 @pytest.mark.parametrize("name", SIDE)
 @pytest.mark.parametrize(
-    "model, iterations", [(ImplicitConfig(384), None), (SequentialConfig(), 1), (DirectConfig(), 1), (DirectConfig(), 3)]
+    "model, iterations",
+    [(ImplicitConfig(384), None), (SequentialConfig(), 1), (DirectConfig(), 1), (DirectConfig(), 3)],
 )
 @torch.no_grad()
 def test_probabilities_are_those_of_the_logits(model, iterations, name, batch_size):

@@ -118,10 +118,15 @@ def test_failing_run_is_reported_and_the_others_go_on(uninterrupted):
     assert said.splitlines()[-1] == "1 of 2 runs finished"
     made = [path.relative_to(folder / "root") for path in (folder / "root").rglob("*") if path.is_file()]
     made = {str(path) for path in made if path.parts[0] != "data"}
-    assert made == {f"results/{SMALL}.json", f"weights/{SMALL}.safetensors"}  # both ignored by git: its tree stays clean
+    assert made == {
+        f"results/{SMALL}.json",
+        f"weights/{SMALL}.safetensors",
+    }  # both ignored by git: its tree stays clean
 
 
-def test_sweep_killed_twice_ends_with_the_same_results_and_leaves_no_process(uninterrupted, cache, tmp_path, monkeypatch):
+def test_sweep_killed_twice_ends_with_the_same_results_and_leaves_no_process(
+    uninterrupted, cache, tmp_path, monkeypatch
+):
     environment = home(tmp_path, cache)
     folder = tmp_path / "runs" / SMALL
     shipped = tmp_path / "root" / "weights" / f"{SMALL}.safetensors"
@@ -252,9 +257,9 @@ def test_chosen_runs_keep_the_order_of_worth(scale_name, only):
     assert all(name.startswith(f"{scale_name}/{only.rstrip('*')}") or only.startswith("*") for name in found)
 
 
-@pytest.mark.parametrize("data", ["shapenet", "shapenet-index"])
+@pytest.mark.parametrize("data", ["shapenet", "shapenet-ids"])
 def test_missing_store_ends_a_sweep_with_the_command_that_builds_it(here, data):
-    with pytest.raises(DataError, match=f"data build shapenet --split .* --source FOLDER.*{'index' * ('-' in data)}"):
+    with pytest.raises(DataError, match=f"{data}: holds no.*data build shapenet --split .* --source FOLDER"):
         sweep("smoke", only="small*", data=data)
     assert not (here / "runs").exists()
     assert state(on_data(get_experiment(SMALL), data)) == "train"

@@ -13,9 +13,9 @@ from compress3d.engine.distributed import ProcessGroup
 from compress3d.engine.optim import schedule
 from compress3d.engine.sources import batches
 from compress3d.engine.train import Trainer, train
+from compress3d.errors import CheckpointError, ConfigError, TrainingError
 from compress3d.joint.experiments import ImplicitConfig
 from compress3d.r2n2.experiments import R2N2Config
-from compress3d.errors import CheckpointError, ConfigError, TrainingError
 
 
 def weights(trained):
@@ -107,7 +107,9 @@ def test_killed_with_sigkill_ends_with_the_same_weights(boxes, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "flipped byte"])
-def test_damaged_checkpoint_is_noticed_and_the_one_before_it_used(run, sources, uninterrupted, tmp_path, capsys, damage):
+def test_damaged_checkpoint_is_noticed_and_the_one_before_it_used(
+    run, sources, uninterrupted, tmp_path, capsys, damage
+):
     folder = tmp_path / "damaged"
     stop_after(run, sources, folder, 3)
     stop_after(run, sources, folder, 6)

@@ -7,7 +7,11 @@ from compress3d.figures import pairs
 
 
 def result(points, objects=("a", "b"), model="implicit"):
-    return {"experiment": {"model": {"name": model}, "scale": "demo"}, "test": {"objects": list(objects)}, "points": points}
+    return {
+        "experiment": {"model": {"name": model}, "scale": "demo"},
+        "test": {"objects": list(objects)},
+        "points": points,
+    }
 
 
 def point(rate, iou, accounting="bits", key="iou"):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compress3d.engine.experiment import get_experiment
 from compress3d.errors import ConfigError, DataError
 from compress3d.figures.viewer import from_run_lengths
 from compress3d.photos import Photo
@@ -18,7 +19,6 @@ from compress3d.photos.meshes import glb_bytes, obj_bytes, quads
 from compress3d.photos.outputs import SUFFIXES, check_names, write
 from compress3d.photos.rebuild import Rebuilt
 from compress3d.photos.trust import Trust
-from compress3d.engine.experiment import get_experiment
 
 TRUST = Trust(0.71, 0.6, ())
 

@@ -7,12 +7,12 @@ import pytest
 
 from compress3d import results
 from compress3d.data.testset import open_test_set
+from compress3d.engine.experiment import get_experiment
 from compress3d.errors import ConfigError
 from compress3d.metrics import THRESHOLD
 from compress3d.photos import Photo, frame, prepare, trust
 from compress3d.photos import synthetic as scenes
 from compress3d.photos.rebuild import Rebuilt, best_run, check, rebuild, with_voxels
-from compress3d.engine.experiment import get_experiment
 from compress3d.studies import confidence
 
 
@@ -115,4 +115,4 @@ def test_what_cannot_be_served_is_refused_before_the_work():
         check(get_experiment("demo/implicit-r384-s0"), threshold=1.0)
     assert best_run() in with_voxels("demo")
     with pytest.raises(ConfigError, match="no trained and evaluated"):
-        best_run("nowhere")
+        best_run("paper")

@@ -6,7 +6,8 @@ from compress3d.studies import choices
 def settings(experiment):
     """Every setting of an experiment, by its name."""
     described = experiment.describe()
-    return {**described, **described.pop("model"), **described.pop("data"), **described.pop("optim")}
+    parts = [described.pop(name) for name in ("model", "data", "optim")]
+    return {**described, **parts[0], **parts[1], **parts[2]}
 
 
 def test_each_variant_changes_one_setting_and_its_tag():

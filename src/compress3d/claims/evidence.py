@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from compress3d import metrics, results
-from compress3d.engine.experiment import get_experiment
-from compress3d.errors import ConfigError, DataError
+from compress3d.engine.experiment import experiments
+from compress3d.errors import DataError
 from compress3d.figures.tables import paper
 
 REPRODUCED, PARTLY, FAILED = "reproduced", "partly", "not reproduced"
@@ -43,6 +44,12 @@ class Missing(Exception):
     def __init__(self, remedy: str):
         super().__init__(remedy)
         self.remedy = remedy
+
+
+@cache
+def registered() -> frozenset[str]:
+    """Ids of every experiment."""
+    return frozenset(experiment.id for experiment in experiments())
 
 
 @dataclass(frozen=True)
@@ -84,9 +91,7 @@ class Evidence:
         """What makes the results of a run."""
         if name == "mean-shape":
             return f"run compress3d floor --scale {self.scale}"
-        try:
-            get_experiment(f"{self.scale}/{name}")
-        except ConfigError:
+        if f"{self.scale}/{name}" not in registered():
             return f"scale {self.scale} has no run {name}"
         return f"run compress3d sweep --scale {self.scale} --only {name}"
 
@@ -158,7 +163,9 @@ class Evidence:
         for tag, wanted in names.items():
             if all(f"{self.scale}/{name}" in self.found for name in wanted):
                 return tag
-        planned = [wanted for wanted in names.values() if all(f"{self.scale}/{name}" in TABLE for name in wanted)]
+        planned = [
+            wanted for wanted in names.values() if all(f"{self.scale}/{name}" in registered() for name in wanted)
+        ]
         absent = [name for name in (planned or list(names.values()))[0] if f"{self.scale}/{name}" not in self.found]
         raise Missing(self._remedy(absent[0]))
 

@@ -39,7 +39,7 @@ def smoke_store() -> Store:
 COMMANDS = {  # of stores that need input
     "cad": "compress3d data build cad --source FOLDER",
     "shapenet": "compress3d data build shapenet --split sorted --source FOLDER",
-    "shapenet-index": "compress3d data build shapenet --split index --source FOLDER --out shapenet-index",
+    "shapenet-ids": "compress3d data build shapenet --split FILE --source FOLDER --out shapenet-ids",
 }
 
 

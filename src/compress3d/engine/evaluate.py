@@ -23,7 +23,14 @@ from compress3d.engine.experiment import Experiment
 from compress3d.engine.hardware import choose_device, commit, describe
 from compress3d.engine.sources import test_store
 from compress3d.engine.train import Trained
-from compress3d.engine.weights import load_model, load_weights, parameter_count, save_weights, weights_origin, weights_path
+from compress3d.engine.weights import (
+    load_model,
+    load_weights,
+    parameter_count,
+    save_weights,
+    weights_origin,
+    weights_path,
+)
 from compress3d.errors import ConfigError, DataError
 from compress3d.scales import scale
 
@@ -39,14 +46,18 @@ def held_out_batches(experiment: Experiment, store: Store, indices: np.ndarray, 
     )
 
 
-def held_out(experiment: Experiment, store: Store, indices: np.ndarray, views: int = VIEWS) -> tuple[Tensor, np.ndarray]:
+def held_out(
+    experiment: Experiment, store: Store, indices: np.ndarray, views: int = VIEWS
+) -> tuple[Tensor, np.ndarray]:
     """Views and ground truth of a few held-out objects: uint8 (N, V, 3, H, W) and bool (N, G, G, G)."""
     found = list(held_out_batches(experiment, store, indices, views))
     return torch.cat([b.images for b in found]), torch.cat([b.occupancy for b in found]).numpy().astype(bool)
 
 
 @torch.no_grad()
-def probabilities(model: nn.Module, images: Tensor, iterations: int | None = None, batch_size: int = BATCH) -> np.ndarray:
+def probabilities(
+    model: nn.Module, images: Tensor, iterations: int | None = None, batch_size: int = BATCH
+) -> np.ndarray:
     """p_V of Eq. 15 for uint8 images (N, V, 3, H, W): float32 (N, G, G, G) in [0, 1].
 
     Args:
@@ -255,7 +266,9 @@ def _repeated(data: dict) -> dict | None:
     except DataError:
         return None
     same = all(results.rounded(before.get(name)) == results.rounded(data[name]) for name in ("experiment", "test"))
-    return before if same and before["provenance"].get("weights_sha256") == data["provenance"]["weights_sha256"] else None
+    return (
+        before if same and before["provenance"].get("weights_sha256") == data["provenance"]["weights_sha256"] else None
+    )
 
 
 def ship(experiment: Experiment, trained: Trained) -> Path:

@@ -73,9 +73,10 @@ DATA: dict[str, DataConfig] = {
     for data in (
         DataConfig("open", (DataSource("shapes"), DataSource("cad", repeat=2))),
         DataConfig("smoke", (DataSource("smoke"),)),
-        # ShapeNet's 13 classes by its two published splits; each is a store of its own, see `compress3d data build`.
+        # ShapeNet's 13 classes by its two published splits: 80 % of the sorted names of a class, or a list of ids
+        # (Pix2Vox's ShapeNet.json, ShapeNet's all.csv). Each is a store of its own, see `compress3d data build`.
         DataConfig("shapenet", (DataSource("shapenet"),), test="shapenet"),
-        DataConfig("shapenet-index", (DataSource("shapenet-index"),), test="shapenet-index"),
+        DataConfig("shapenet-ids", (DataSource("shapenet-ids"),), test="shapenet-ids"),
     )
 }
 USUAL = {"smoke": "smoke", "demo": "open", "paper": "open"}  # data of a scale that ids do not name

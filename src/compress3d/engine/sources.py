@@ -14,6 +14,7 @@ from compress3d.data.store import Store
 from compress3d.data.testset import open_test_set
 from compress3d.engine.distributed import ProcessGroup, ShardedBatches
 from compress3d.engine.experiment import Experiment
+from compress3d.errors import DataError
 from compress3d.scales import scale
 
 Sources = list[tuple[Store, np.ndarray]]
@@ -43,7 +44,11 @@ def open_sources(experiment: Experiment) -> Sources:
     found = []
     for source in experiment.data.sources:
         store = ensure(source.store)
-        found.append((store, np.tile(store.select(split=source.split, clean=True), source.repeat)))
+        rows = store.select(split=source.split, clean=True)
+        if not len(rows):
+            problem = f"has no objects in its split {source.split!r}"
+            raise DataError(store.path, problem, "build it from more objects, or with another --split")
+        found.append((store, np.tile(rows, source.repeat)))
     return found
 
 

@@ -189,7 +189,10 @@ def loss_curve(
     for label, result in results.items():
         found = series([result], key) if any(key in point for point in result["points"]) else {}
         drawn = {way: points for (_, way), points in found.items() if way in accountings}
-        curves += [(label if len(drawn) == 1 else f"{label}, {way}", result["experiment"]["model"], drawn[way]) for way in drawn]
+        curves += [
+            (label if len(drawn) == 1 else f"{label}, {way}", result["experiment"]["model"], drawn[way])
+            for way in drawn
+        ]
     if not curves:
         raise DataError("results", f"hold no point counted in {', '.join(accountings)}", "name another accounting")
     reached = [point["true_rate"] for _, _, points in curves for point in points]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from compress3d.engine.experiment import get_experiment
 from compress3d.errors import DataError
 from compress3d.metrics import THRESHOLD
 from compress3d.photos import Photo, collect, prepare_all
 from compress3d.photos.outputs import check_names, write
 from compress3d.photos.rebuild import Rebuilt, best_run, check, rebuild
 from compress3d.photos.trust import Trust, judge
-from compress3d.engine.experiment import get_experiment
 from compress3d.scales import scale
 
 

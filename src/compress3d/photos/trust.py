@@ -22,9 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from compress3d import metrics, results
+from compress3d.engine.experiment import Experiment
 from compress3d.photos import frame
 from compress3d.photos.rebuild import Rebuilt
-from compress3d.engine.experiment import Experiment
 
 RUNS_THROUGH = 0.5  # mean `frame.runs_through` of the views: 0.00 when framed and 0.995 in a room, over the test set
 

@@ -57,10 +57,11 @@ def compare(scale: str = "demo") -> dict:
             "experiment": {**run.describe(), "id": f"{scale}/choices", "tag": "choice"},
             "points": [],  # nothing here belongs on a curve of results
             "rows": table,
-            "note": f"{len(rows)} held-out CAD objects outside the shipped set, {run.optim.steps} steps, seed {run.seed}",
+            "note": f"{len(rows)} held-out CAD objects outside the shipped set, {STEPS} steps, seed {run.seed}",
             "objects": len(rows),
         }
         provenance = {"commands": [f"compress3d choices --scale {scale}"], **trained.hardware,
-                      "precision": trained.precision, "commit": commit(), "minutes": sum(row["minutes"] for row in table), "versions": results.versions()}  # fmt: skip
+                      "precision": trained.precision, "commit": commit(),
+                      "minutes": sum(row["minutes"] for row in table), "versions": results.versions()}  # fmt: skip
         results.save(f"{scale}/choices", {**data, "provenance": provenance})
     return results.load(f"{scale}/choices")
