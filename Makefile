@@ -43,7 +43,7 @@ headline: $(VENV)/.installed  ## the README's picture and table again from resul
 sweep: $(VENV)/.installed  ## train and evaluate every run that has no results yet (SCALE=demo); goes on after a kill
 	$(BIN)/compress3d sweep --scale $(SCALE) --jobs $(JOBS)
 
-bench: $(VENV)/.installed  ## time what is slow, each against a plain reference
+bench: $(VENV)/.installed  ## time what is slow, each against a naive reference
 	$(BIN)/python -m benchmarks.run
 
 clean:  ## remove what was built (stores in _cache/ and checkpoints in _runs/ stay)

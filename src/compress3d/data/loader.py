@@ -6,8 +6,6 @@ drawn without replacement from 24, black background) and 3D-R2N2's (mirror with 
 
 from __future__ import annotations
 
-import tempfile
-import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import Dataset, get_worker_info
 
 from compress3d.data.backdrops import Backdrops
 from compress3d.data.store import GRID, SIDE, VIEWS, Store
@@ -327,52 +324,3 @@ def _empty(shape: tuple[int, ...]) -> torch.Tensor:
         return torch.empty(shape, dtype=torch.uint8)
     storage = torch.UntypedStorage._new_shared(int(np.prod(shape)))
     return torch.empty(0, dtype=torch.uint8).set_(storage, 0, shape)
-
-
-def bench_loader(store: Store, workers: int = 1, seconds: float = 3.0) -> dict:
-    """Measure how many views of 128x128x3 a second come out of a DataLoader, against reading PNG files with Pillow.
-
-    Args:
-        store: any store; it is read warm (its first 64 objects, once before the clock starts).
-        workers: DataLoader processes.
-        seconds: length of each of the two measurements.
-
-    Returns:
-        {"workers", "views_per_second", "pillow_views_per_second", "ratio"}; Pillow reads in one process.
-    """
-    rows = np.arange(min(64, len(store)))
-    batches = ViewBatches([(store, rows)], 32, (5, 5), CROP, steps=10**9, mirror=False)
-    for step in range(-(-len(rows) * 5 // 32)):
-        batches[step]
-    loader = iter(DataLoader(batches, batch_size=None, num_workers=workers))
-    for _ in range(4 * max(1, workers)):  # the workers have started, their queues are full
-        next(loader)
-    views, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        images = next(loader).images
-        views += images.shape[0] * images.shape[1]
-    speed = views / (time.perf_counter() - start)
-    del loader
-    plain = _pillow_speed(store, rows[:8], seconds)
-    return {
-        "workers": workers,
-        "views_per_second": round(speed),
-        "pillow_views_per_second": round(plain),
-        "ratio": round(speed / plain, 1),
-    }
-
-
-def _pillow_speed(store: Store, rows: np.ndarray, seconds: float) -> float:
-    """Views a second of the plain way: open a PNG file, convert to RGB, crop, make an array."""
-    with tempfile.TemporaryDirectory() as folder:
-        files = []
-        for row in rows:
-            for view in range(VIEWS):
-                files.append(Path(folder) / f"{row}-{view}.png")
-                Image.fromarray(np.dstack([store.rgb[row, view], store.alpha[row, view]])).save(files[-1])
-        views, start = 0, time.perf_counter()
-        while time.perf_counter() - start < seconds:
-            with Image.open(files[views % len(files)]) as image:
-                np.asarray(image.convert("RGB").crop((CENTRE, CENTRE, CENTRE + CROP, CENTRE + CROP)))
-            views += 1
-        return views / (time.perf_counter() - start)
