@@ -17,7 +17,7 @@ import numpy as np
 from compress3d.errors import DataError
 from compress3d.figures import display
 from compress3d.figures.style import body_colour
-from compress3d.figures.voxels import UNLIT, grid_frame, shade_scale, voxel_scene, voxel_trace
+from compress3d.figures.voxels import UNLIT, bounding_points, shade_scale, voxel_scene, voxel_trace
 
 Method = str | tuple[str, str]  # a name, or (model, rate): the page then has one selector for each
 
@@ -229,7 +229,7 @@ class Viewer:
             voxel_trace(shape.grids[m], self.colours.get(m, body_colour("implicit"))).update(visible=n == 0)
             for n, (shape, m) in enumerate(pairs)
         ]
-        frame = grid_frame(self.payload["side"])
+        frame = bounding_points(self.payload["side"])
         buttons = [
             dict(
                 method="restyle",

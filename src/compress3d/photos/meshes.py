@@ -12,10 +12,9 @@ import struct
 
 import numpy as np
 
+from compress3d.data.voxel_mesh import NORMALS, exposed_mesh
 from compress3d.errors import DataError
-from compress3d.figures.voxels import exposed_mesh
 
-NORMALS = np.array([(-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1)], np.float32)
 GREY = (0.72, 0.74, 0.78)  # a light body: shading shows
 _TO_GLTF = np.array([-1, 1, -1], np.float32)  # half a turn about Y
 
