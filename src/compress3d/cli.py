@@ -216,9 +216,9 @@ def floor(scale: Annotated[str, typer.Option(help="Whose training data and resul
 @app.command()
 def choices(scale: Annotated[str, typer.Option(help="Scale of the runs.")] = "demo") -> None:
     """Train the short variants behind the training recipe and score them outside the test set."""
-    from compress3d.studies.choices import compare
+    from compress3d.r2n2.studies.recipe import ablate
 
-    for row in compare(scale)["rows"]:
+    for row in ablate(scale)["rows"]:
         print(f"{row['choice']:16s} {row['setting']:22s} mIoU {row['miou']:.3f}  loss {row['loss']:.4f}")
 
 
@@ -226,9 +226,9 @@ def choices(scale: Annotated[str, typer.Option(help="Scale of the runs.")] = "de
 def views(scale: Annotated[str, typer.Option(help="Whose networks.")] = "demo") -> None:
     """Score every trained reconstruction network from 1 to 24 views, and over orders of the same views."""
     from compress3d.data.testset import open_test_set
-    from compress3d.studies.views import compare
+    from compress3d.r2n2.studies.views import score
 
-    for run_id, found in compare(open_test_set(), scale)["networks"].items():
+    for run_id, found in score(open_test_set(), scale)["networks"].items():
         curve = "  ".join(f"{point['views']}: {point['miou']:.3f}" for point in found["counts"])
         print(f"{run_id:32s} {curve}  order +-{found['order']['spread']:.4f}")
 
@@ -236,16 +236,16 @@ def views(scale: Annotated[str, typer.Option(help="Whose networks.")] = "demo") 
 @app.command()
 def textures(scale: Annotated[str, typer.Option(help="Whose networks.")] = "demo") -> None:
     """Score every trained reconstruction network on the same objects plain, coloured and strongly textured."""
-    from compress3d.studies.textures import compare
+    from compress3d.r2n2.studies.textures import score
 
-    for run_id, found in compare(scale)["networks"].items():
+    for run_id, found in score(scale)["networks"].items():
         print(f"{run_id:32s} " + "  ".join(f"{name} {point['miou']:.3f}" for name, point in found["dresses"].items()))
 
 
 @app.command()
 def confidence(scale: Annotated[str, typer.Option(help="Whose networks.")] = "demo") -> None:
     """Measure from what voxel confidence on each trained network can be believed."""
-    from compress3d.studies.confidence import calibrate
+    from compress3d.photos.calibration import calibrate
 
     for run_id, found in calibrate(scale)["networks"].items():
         told, correlation = found["held_out_accuracy"], found["correlation"]

@@ -9,11 +9,10 @@ from compress3d import results
 from compress3d.data.testset import open_test_set
 from compress3d.errors import ConfigError
 from compress3d.metrics import THRESHOLD
-from compress3d.photos import Photo, frame, prepare, trust
+from compress3d.photos import Photo, calibration, frame, prepare, trust
 from compress3d.photos import synthetic as scenes
 from compress3d.photos.rebuild import Rebuilt, best_run, check, rebuild, with_voxels
 from compress3d.runs import find
-from compress3d.studies import confidence
 from compress3d.transmit import setting
 
 
@@ -61,8 +60,8 @@ def test_best_cut_equals_brute_force():
     useful = values + rng.normal(0, 0.3, 60) > 0.5
     tried = np.linspace(0, 1, 5001)
     scores = [((values[useful] >= cut).mean() + (values[~useful] < cut).mean()) / 2 for cut in tried]
-    cut = confidence.best_cut(values, useful)
-    assert confidence.balanced_accuracy(values, useful, cut) == pytest.approx(max(scores), abs=1e-9)
+    cut = calibration.best_cut(values, useful)
+    assert calibration.balanced_accuracy(values, useful, cut) == pytest.approx(max(scores), abs=1e-9)
 
 
 def test_the_shipped_calibration_follows_from_the_values_it_ships():
@@ -71,13 +70,13 @@ def test_the_shipped_calibration_follows_from_the_values_it_ships():
     best, floor = found["networks"][found["best"]], results.load("demo/mean-shape")["points"][0]["miou"]
     assert floor == found["floor"]
     p, useful = (
-        np.concatenate([best["cases"][case][key] for case in confidence.FITTED]) for key in ("confidence", "iou")
+        np.concatenate([best["cases"][case][key] for case in calibration.FITTED]) for key in ("confidence", "iou")
     )
     useful = useful > floor
-    chosen = confidence.balanced_accuracy(p, useful, best["threshold"])
+    chosen = calibration.balanced_accuracy(p, useful, best["threshold"])
     assert chosen == pytest.approx(best["accuracy"], abs=1e-6)
     assert all(
-        confidence.balanced_accuracy(p, useful, cut) <= chosen + 1e-9 for cut in np.linspace(p.min(), p.max(), 999)
+        calibration.balanced_accuracy(p, useful, cut) <= chosen + 1e-9 for cut in np.linspace(p.min(), p.max(), 999)
     )
     for network in found["networks"].values():
         assert network["above"]["miou"] > network["below"]["miou"]  # on every network the sure ones are better

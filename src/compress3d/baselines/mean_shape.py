@@ -53,7 +53,7 @@ def evaluate_floor(parts: list[tuple[Store, np.ndarray]], test: Store, scale: st
         "test": {"store": test.name, "sha256": test.sha256, "objects": [test.objects[r].uid for r in rows],
                  "categories": categories, "views": 0, "threshold": metrics.THRESHOLD},
         "points": [{**point, **metrics.summary(guess, truth, categories)}],
-        "provenance": {"commands": [f"compress3d floor --scale {scale}"], "device": "cpu", "minutes": 0.0,
+        "provenance": {"commands": [f"compress3d study mean-shape --scale {scale}"], "device": "cpu", "minutes": 0.0,
                        "training": {"data": {s.name: s.sha256 for s, _ in parts}, "thresholds": best},
                        "versions": results.versions()},
     }  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 
 from compress3d.errors import DataError
 from compress3d.figures import display
-from compress3d.figures.style import body_colour
+from compress3d.figures.style import BODY
 from compress3d.figures.voxels import UNLIT, bounding_points, shade_scale, voxel_scene, voxel_trace
 
 Method = str | tuple[str, str]  # a name, or (model, rate): the page then has one selector for each
@@ -29,7 +29,7 @@ NOTHING_SENT = "no decoded picture: nothing is sent"  # models without a rate, s
 class Shape:
     """One object of the viewer.
 
-    A method is a name such as "implicit 384:1", or a pair such as ("implicit", "384:1"); models without rates have the
+    A method is a name such as "codec 384:1", or a pair such as ("codec", "384:1"); models without rates have the
     rate "". Beside pairs, a name is a model without rates.
 
     Attributes:
@@ -57,8 +57,8 @@ def title(method: Method) -> str:
     """A method's name in one text.
 
     Example:
-        >>> title(("implicit", "384:1")), title("ground truth")
-        ('implicit 384:1', 'ground truth')
+        >>> title(("codec", "384:1")), title("ground truth")
+        ('codec 384:1', 'ground truth')
     """
     return method if isinstance(method, str) else " ".join(method).strip()
 
@@ -196,7 +196,7 @@ def payload(
             {"name": title(m), "colour": colour, "scale": shade_scale(colour)}
             | (dict(zip(("model", "rate"), _pair(m), strict=True)) if pairs else {})
             for m in methods
-            for colour in [(colours or {}).get(m, body_colour("implicit"))]
+            for colour in [(colours or {}).get(m, BODY)]
         ],
         "lighting": UNLIT,
         "objects": [_object(shape, pairs, decoded) for shape in shapes],
@@ -226,7 +226,7 @@ class Viewer:
 
         pairs = [(shape, method) for shape in self.shapes for method in shape.grids]
         traces = [
-            voxel_trace(shape.grids[m], self.colours.get(m, body_colour("implicit"))).update(visible=n == 0)
+            voxel_trace(shape.grids[m], self.colours.get(m, BODY)).update(visible=n == 0)
             for n, (shape, m) in enumerate(pairs)
         ]
         frame = bounding_points(self.payload["side"])
@@ -262,7 +262,7 @@ def viewer(
 
     Args:
         shapes: the objects, all with the same methods.
-        colours: method -> voxel colour; see `style.body_colour`.
+        colours: method -> voxel colour; `style.BODY` where left out.
         turn: the object turns slowly until it is touched.
         chosen: method shown first; default the first one.
         controls: show the selectors and the pictures; without them it is a picture that can be turned.
@@ -272,8 +272,10 @@ def viewer(
             method or not as many as the views, pictures that are not uint8 (H, W, 3), or an unknown `chosen`.
 
     Example:
-        >>> grids = {("ground truth", ""): truth, ("sequential", "48:1"): grid}
-        >>> decoded = {("sequential", "48:1"): pictures}
-        >>> viewer([Shape("chair", grids, views, decoded=decoded)], chosen=("sequential", "48:1"))
+        >>> grid, view = np.ones((4, 4, 4), bool), np.zeros((64, 64, 3), np.uint8)
+        >>> grids = {("ground truth", ""): grid, ("codec", "48:1"): grid}
+        >>> shown = viewer([Shape("cube", grids, [view], decoded={("codec", "48:1"): [view]})])
+        >>> shown.payload["methods"][1]["model"], shown.payload["side"]
+        ('codec', [4, 4, 4])
     """
     return Viewer(shapes, colours, turn, chosen, controls)

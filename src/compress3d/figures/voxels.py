@@ -12,7 +12,7 @@ import numpy as np
 
 from compress3d.data.camera import direction
 from compress3d.data.voxel_mesh import NORMALS, exposed_faces, exposed_mesh
-from compress3d.figures.style import body_colour, plot_style
+from compress3d.figures.style import BODY, GREY, plot_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,7 @@ UNLIT = dict(ambient=1, diffuse=0, specular=0, fresnel=0)  # the shading is in t
 # --- plotly -------------------------------------------------------------------------------------------------------
 
 
-def voxel_trace(occupancy: np.ndarray, colour: str = body_colour("implicit"), offset: Sequence[float] = (0, 0, 0)):
+def voxel_trace(occupancy: np.ndarray, colour: str = BODY, offset: Sequence[float] = (0, 0, 0)):
     """The grid as a plotly `Mesh3d` with flat shading. `offset` (in voxels) puts several grids into one scene."""
     import plotly.graph_objects as go
 
@@ -78,7 +78,7 @@ def voxel_scene(azimuth: float = AZIMUTH, elevation: float = ELEVATION) -> dict[
 
 def voxel_figure(
     occupancy: np.ndarray,
-    colour: str = body_colour("implicit"),
+    colour: str = BODY,
     azimuth: float = AZIMUTH,
     elevation: float = ELEVATION,
     size: int = 420,
@@ -138,7 +138,7 @@ def project_faces(
 def draw_voxels(
     ax: Axes,
     occupancy: np.ndarray,
-    colour: str = body_colour("implicit"),
+    colour: str = BODY,
     azimuth: float = AZIMUTH,
     elevation: float = ELEVATION,
 ) -> None:
@@ -157,13 +157,13 @@ def draw_voxels(
     ax.axis("off")
     polygons, directions = project_faces(occupancy, azimuth, elevation)
     if not len(polygons):
-        ax.text(0, 0, "empty", ha="center", va="center", color="#8a8a8a")
+        ax.text(0, 0, "empty", ha="center", va="center", color=GREY)
         return
     fill = shades(colour)[directions]
     ax.add_collection(PolyCollection(polygons, facecolors=fill, edgecolors=fill * 0.82, linewidths=0.25))
 
 
-def voxel_picture(occupancy: np.ndarray, colour: str = body_colour("implicit"), size: float = 3.2, **view) -> Figure:
+def voxel_picture(occupancy: np.ndarray, colour: str = BODY, size: float = 3.2, **view) -> Figure:
     """The static twin of `voxel_figure`: one grid as a matplotlib figure of `size` inches."""
     import matplotlib.pyplot as plt
 
@@ -196,7 +196,10 @@ def gallery(
         matplotlib figure; 6 objects x 8 methods take about 1.5 s.
 
     Example:
-        >>> gallery({"photo": photos, "implicit 384:1": grids}, rows=["chair", "car"])
+        >>> photo, grid = np.zeros((64, 64, 3), np.uint8), np.ones((8, 8, 8), bool)
+        >>> figure = gallery({"photo": [photo], "rebuilt": [grid]}, rows=["a cube"])
+        >>> [ax.get_title() for ax in figure.axes]
+        ['photo', 'rebuilt']
     """
     import matplotlib.pyplot as plt
 
@@ -217,7 +220,7 @@ def gallery(
                     ax.imshow(item, interpolation="nearest")
                 else:
                     view = cameras[r] if cameras is not None else (AZIMUTH, ELEVATION)
-                    draw_voxels(ax, item, (colours or {}).get(title, body_colour("implicit")), *view)
+                    draw_voxels(ax, item, (colours or {}).get(title, BODY), *view)
                 if notes and title in notes:
                     ax.text(0.5, 0.02, notes[title][r], transform=ax.transAxes, ha="center", va="top", fontsize=7.5)
         for r, label in enumerate(rows):

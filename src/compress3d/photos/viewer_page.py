@@ -68,10 +68,10 @@ def page(rebuilt: Rebuilt, trust: Trust, title: str) -> str:
 
 def _payload(rebuilt: Rebuilt, trust: Trust, title: str) -> dict:
     try:
-        from compress3d.figures.style import body_colour, name
         from compress3d.figures.viewer import Shape, viewer
+        from compress3d.joint.style import body_colour, label
 
-        method = f"{name(rebuilt.run.model)} {rebuilt.setting.rate:g}:1"
+        method = f"{label(rebuilt.run.model)} {rebuilt.setting.rate:g}:1"
         views = [photo.picture for photo in rebuilt.photos]
         decoded = {} if rebuilt.arrived is None else {method: list(rebuilt.arrived)}
         note = f"{int(rebuilt.occupancy.sum()):,} voxels, mean voxel confidence {trust.confidence:.2f}"

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from compress3d.figures.layers import layer_table, layers, share
 from compress3d.joint.models import Implicit
+from compress3d.r2n2.layer_table import cost, layer_table, layers
 from compress3d.r2n2.network import Reconstruction
 from compress3d.scales import scale
 
@@ -24,15 +24,15 @@ def test_encoder_by_hand(paper):
         (256, 256, 3, 8),
         (256, 256, 3, 4),
     ]
-    assert share(paper, "encoder") == (
+    assert cost(paper, "encoder") == (
         sum(a * b * k * k + b for a, b, k, _ in sizes),
         sum(a * b * k * k * side * side for a, b, k, side in sizes),
     )
 
 
 def test_lstm_by_hand(paper):
-    assert share(paper, "lstm.input_map") == (1024 * 24576 + 24576, 1024 * 24576)
-    assert share(paper, "lstm.hidden_map") == (128 * 384 * 27 + 384, 128 * 384 * 27 * 64)
+    assert cost(paper, "lstm.input_map") == (1024 * 24576 + 24576, 1024 * 24576)
+    assert cost(paper, "lstm.hidden_map") == (128 * 384 * 27 + 384, 128 * 384 * 27 * 64)
 
 
 def test_folded_layers_take_8_of_27_multiply_adds(paper):
@@ -48,7 +48,7 @@ def test_folded_layers_take_8_of_27_multiply_adds(paper):
 def test_no_parameter_is_missed_on_any_device(name, build):
     model = build(scale(name))
     found = layers(model, scale(name).image_size)
-    assert share(found, "")[0] == sum(p.numel() for p in model.parameters())
+    assert cost(found, "")[0] == sum(p.numel() for p in model.parameters())
     assert not any(m._forward_hooks for m in model.modules())
 
 

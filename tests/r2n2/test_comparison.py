@@ -6,10 +6,10 @@ import pytest
 
 from compress3d import runs
 from compress3d.errors import DataError
-from compress3d.figures import neighbours
 from compress3d.figures.tables import MISSING, paper
+from compress3d.r2n2 import comparison
 
-IDS = neighbours.run_ids("demo")
+IDS = comparison.run_ids("demo")
 
 
 def summary(iou, views=5):
@@ -35,17 +35,17 @@ def study():
 
 
 def test_runs_were_trained_alike():
-    assert list(IDS) == list(neighbours.NEIGHBOURS)
+    assert list(IDS) == list(comparison.RELATED_NETWORKS)
     found = [runs.find(run_id) for run_id in IDS.values()]
     assert {(run.steps, run.seed, run.views, run.upsampling, run.padded) for run in found} == {
         (1200, 0, (1, 5), "nearest", False)
     }
-    assert len(neighbours.run_ids("paper")) == 6 and neighbours.run_ids("smoke") == {}
+    assert len(comparison.run_ids("paper")) == 6 and comparison.run_ids("smoke") == {}
 
 
 def test_parameters_are_counted():
-    rows = {row[0]: row for row in neighbours.architectures("smoke").rows}
-    wide = neighbours.architectures("paper").rows
+    rows = {row[0]: row for row in comparison.architectures("smoke").rows}
+    wide = comparison.architectures("paper").rows
     assert list(rows) == list(IDS) and rows["Pix2Vox-F"][2] == MISSING
     units = {row[0]: float(row[-1]) for row in wide if row[-1] != MISSING}
     assert units["3D-GRU-3"] == round((27 * 3 * 128 * 128 + 3 * 128) / 1e6, 2)
@@ -53,20 +53,20 @@ def test_parameters_are_counted():
 
 
 def test_sides_of_the_encoder_agree_with_the_networks():
-    assert neighbours.sides(127) == [127, 64, 33, 17, 9, 5, 3]
-    assert neighbours.sides(128, padded=False) == [128, 64, 32, 16, 8, 4, 2]
+    assert comparison.sides(127) == [127, 64, 33, 17, 9, 5, 3]
+    assert comparison.sides(128, padded=False) == [128, 64, 32, 16, 8, 4, 2]
 
 
 def test_differences_and_verdicts_by_hand():
     one = {"3D-GRU-3": [0.5, 0.6], "3D-LSTM-3": [0.4, 0.5], "3D-GRU-1": [0.7, 0.8], "Res3D-GRU-3": [0.4, 0.7]}
     iou = {name: np.array([values]) for name, values in one.items()}
-    rows = {row[1]: row for row in neighbours.differences(iou).rows}
+    rows = {row[1]: row for row in comparison.differences(iou).rows}
     assert rows["3D-GRU-3 − 3D-LSTM-3"][2:] == ["+0.053", "+0.100", "reproduced", "+0.100 to +0.100", MISSING]
     assert rows["3D-GRU-3 − 3D-GRU-1"][4] == "contradicted"
     assert rows["Res3D-GRU-3 − 3D-GRU-3"][4] == "undecided"
     assert rows["Pix2Vox-F − Res3D-GRU-3"][3:] == [MISSING, "not run yet", MISSING, MISSING]
     with pytest.raises(DataError, match="different objects"):
-        neighbours.differences({"a": np.array([[0.1]]), "b": np.array([[0.1, 0.2]])})
+        comparison.differences({"a": np.array([[0.1]]), "b": np.array([[0.1, 0.2]])})
 
 
 @pytest.mark.parametrize(
@@ -75,22 +75,22 @@ def test_differences_and_verdicts_by_hand():
 )
 def test_one_training_that_says_otherwise_leaves_a_difference_undecided(first, ours, each, told):
     iou = {"3D-GRU-3": np.array([[v, v] for v in first]), "3D-LSTM-3": np.full((2, 2), 0.4)}
-    (row,) = (row for row in neighbours.differences(iou).rows if row[1] == "3D-GRU-3 − 3D-LSTM-3")
+    (row,) = (row for row in comparison.differences(iou).rows if row[1] == "3D-GRU-3 − 3D-LSTM-3")
     assert row[3:] == [ours, told, f"{ours} to {ours}", each]
 
 
 def test_every_published_difference_is_positive():
     """So that "reproduced" may mean: our interval lies above 0."""
-    for first, second, _ in neighbours.PAIRS:
-        assert neighbours.published_iou(first) > neighbours.published_iou(second)
+    for first, second, _ in comparison.COMPARISONS:
+        assert comparison.published_iou(first) > comparison.published_iou(second)
 
 
 def test_scores_keep_a_row_for_what_is_missing():
     found = {IDS["3D-GRU-3"]: {"points": [summary([0.4, 0.6])], "test": {"objects": ["a", "b"]}}}
-    rows = {row[0]: row for row in neighbours.scores("demo", found).rows}
+    rows = {row[0]: row for row in comparison.scores("demo", found).rows}
     assert rows["3D-GRU-3"][1:6] == ["0.200", "0.500", MISSING, "0.091", "0.592"]
     assert rows["Pix2Vox-F"][1:5] == [MISSING] * 4
-    assert {name: iou.tolist() for name, iou in neighbours.iou_of_results("demo", found).items()} == {
+    assert {name: iou.tolist() for name, iou in comparison.iou_of_results("demo", found).items()} == {
         "3D-GRU-3": [[0.4, 0.6]]
     }
 
@@ -100,39 +100,39 @@ def test_further_seeds_are_further_trainings():
     found = {
         i: {"points": [summary([v, v])], "test": {"objects": ["a", "b"]}} for i, v in zip(ids, (0.4, 0.6), strict=True)
     }
-    assert neighbours.iou_of_results("demo", found)["3D-GRU-3"].tolist() == [[0.4, 0.4], [0.6, 0.6]]
-    (row,) = (row for row in neighbours.scores("demo", found).rows if row[0] == "3D-GRU-3")
+    assert comparison.iou_of_results("demo", found)["3D-GRU-3"].tolist() == [[0.4, 0.4], [0.6, 0.6]]
+    (row,) = (row for row in comparison.scores("demo", found).rows if row[0] == "3D-GRU-3")
     assert row[2:4] == ["0.500", "0.400, 0.600"]
 
 
 def test_what_more_views_change():
     one = {"3D-GRU-3": [0.5, 0.6], "3D-LSTM-3": [0.4, 0.5], "Res3D-GRU-3": [0.5, 0.6]}
     five = {"3D-GRU-3": [0.6, 0.7], "3D-LSTM-3": [0.4, 0.5]}
-    rows = neighbours.with_and_without_memory(one, five).rows
+    rows = comparison.with_and_without_memory(one, five).rows
     assert rows[0][1:] == [f"+0.{n}00 (+0.{n}00 to +0.{n}00)" for n in (1, 2, 1)]
     assert all(row[1:] == [MISSING] * 3 for row in rows[1:])
 
 
 def test_original_layers_wait_for_their_run():
     found = {IDS["3D-GRU-3"]: {"points": [summary([0.4, 0.6])]}}
-    assert "compress3d train demo/gru-3-1200-original-s0" in neighbours.original("demo", found).rows[1][-1]
+    assert "compress3d train demo/gru-3-1200-original-s0" in comparison.original("demo", found).rows[1][-1]
     assert "demo/gru-3-1200-original-s0" in runs.TABLE
     found["demo/gru-3-1200-original-s0"] = {"points": [summary([0.5, 0.7])]}
-    assert neighbours.original("demo", found).rows[1][-1] == "+0.100 (+0.100 to +0.100)"
+    assert comparison.original("demo", found).rows[1][-1] == "+0.100 (+0.100 to +0.100)"
 
 
 def test_study_tables(study):
-    assert neighbours.iou_at("demo", study, 1)["Res3D-GRU-3"] == pytest.approx([0.4, 0.6])
-    gains = {row[0]: row[1:] for row in neighbours.gain_table(study, "demo").rows}
+    assert comparison.iou_at("demo", study, 1)["Res3D-GRU-3"] == pytest.approx([0.4, 0.6])
+    gains = {row[0]: row[1:] for row in comparison.gain_table(study, "demo").rows}
     assert gains["3D-LSTM-3"] == ["+0.100 (+0.100 to +0.100)", MISSING, MISSING]
-    orders = {row[0]: row[1:] for row in neighbours.order_table(study, "demo").rows}
+    orders = {row[0]: row[1:] for row in comparison.order_table(study, "demo").rows}
     assert orders["3D-LSTM-3"] == ["0.300", "0.310", "0.005", "0.020"] and orders["3D-GRU-1"] == [MISSING] * 4
-    dresses = {row[0]: row[1:] for row in neighbours.textures_table(study, "demo").rows}
+    dresses = {row[0]: row[1:] for row in comparison.textures_table(study, "demo").rows}
     assert dresses["3D-LSTM-3"][-2:] == ["+0.200 (+0.200 to +0.200)", "texture helps"]
 
 
 def test_classes_of_three_test_sets(study):
-    rows = {row[0]: row[1:] for row in neighbours.categories(study, "demo").rows}
+    rows = {row[0]: row[1:] for row in comparison.categories(study, "demo").rows}
     assert rows["chair"] == ["1", "0.300", "0.400", MISSING, "0.466", "0.535", "0.234", "0.280"]
     assert rows["bus"] == [MISSING] * 6 + ["0.501", "0.816"]
     assert rows["table"][-2:] == [MISSING, MISSING]
@@ -146,14 +146,14 @@ def test_quoted_row_mixes_two_averages():
     quoted = paper("literature_by_views.r2n2")["value"]
     for n in range(4):
         assert np.mean([v[n] for v in table.values()]) == pytest.approx(quoted[n], abs=0.002)
-    assert neighbours.weighted_mean({c: v[4] for c, v in table.items()}, weights) == pytest.approx(quoted[4], abs=0.001)
+    assert comparison.weighted_mean({c: v[4] for c, v in table.items()}, weights) == pytest.approx(quoted[4], abs=0.001)
     assert paper("choy2016r2n2.res3d_gru_3")["value"] == quoted[4]
 
 
 def test_figures(study):
-    figure = neighbours.views_plot(study, "demo")
+    figure = comparison.views_plot(study, "demo")
     ours, published = figure.axes
     assert [line.get_label() for line in ours.lines] == ["3D-LSTM-3", "Res3D-GRU-3"] and len(published.lines) == 2
-    figure = neighbours.wardrobe({"plain": np.zeros((3, 8, 8, 3), np.uint8)})
+    figure = comparison.appearance_grid({"plain": np.zeros((3, 8, 8, 3), np.uint8)})
     assert len(figure.axes) == 3
     plt.close("all")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -12,10 +13,11 @@ from compress3d import metrics
 from compress3d.data.loader import to_float
 from compress3d.data.store import VIEWS as ALL_VIEWS
 from compress3d.data.store import Store
+from compress3d.data.testset import open_test_set
 from compress3d.engine.evaluate import held_out, load_model, with_weights
+from compress3d.engine.studies import save_study
 from compress3d.errors import ConfigError
 from compress3d.runs import RECONSTRUCTIONS, Run
-from compress3d.studies import save_study
 
 COUNTS = (1, 2, 3, 4, 5, 8, 12, 16, 20, 24)  # training sees 1 to 5; the literature's tables end at 20
 ORDERS = 8  # orders of the same views, the first one as everywhere else
@@ -91,21 +93,21 @@ def by_order(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, ord
     }
 
 
-def compare(store: Store, scale: str = "demo") -> dict:
+def score(store: Store, scale: str = "demo") -> dict:
     """Score every network of `networks` on the test objects of `store`; writes `results/<scale>/views.json`.
 
     Raises:
         ConfigError: no weights of such a network are here.
     """
-    started, runs = time.monotonic(), networks(scale)
+    started, trained = time.monotonic(), networks(scale)
     rows = store.select(split="test", clean=True)
     categories = [store.objects[row].category for row in rows]
     found = {}
-    for run in runs:
-        images, truth = held_out(run, store, rows, views=ALL_VIEWS)
-        model = load_model(run)
+    for network in trained:
+        images, truth = held_out(network, store, rows, views=ALL_VIEWS)
+        model = load_model(network)
         views = each_view(model, images)
-        found[run.id] = {
+        found[network.id] = {
             "counts": by_count(model, views, truth, categories),
             "order": by_order(model, views[:, :ORDERED_VIEWS], truth),
             "parameters": sum(p.numel() for p in model.parameters()),
@@ -115,3 +117,10 @@ def compare(store: Store, scale: str = "demo") -> dict:
         "categories": categories, "threshold": metrics.THRESHOLD,
     }  # fmt: skip
     return save_study("views", scale, found, started, test=test)
+
+
+def run(scale: str = "demo") -> Iterator[str]:
+    """Score every trained reconstruction network from 1 to 24 views, and over orders of the same views."""
+    for run_id, found in score(open_test_set(), scale)["networks"].items():
+        curve = "  ".join(f"{point['views']}: {point['miou']:.3f}" for point in found["counts"])
+        yield f"{run_id:32s} {curve}  order +-{found['order']['spread']:.4f}"

@@ -1,4 +1,4 @@
-"""Decoded pictures side by side (Tables 4-6), which objects to show, and what of the pictures is lost."""
+"""Decoded images side by side, which objects to show, and what of the images is lost."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 DPI = 80
 
 
-def texture(images: Tensor) -> np.ndarray:
+def texture(images: np.ndarray | Tensor) -> np.ndarray:
     """Mean absolute difference of neighbouring pixels inside the object: how much fine detail its views have.
 
     A pixel is inside where any channel is not black; a difference counts where both neighbours are inside, so that the
     outline, which every object has, says nothing.
 
     Args:
-        images: uint8 (N, V, 3, H, W) on a black ground.
+        images: uint8 (N, V, 3, H, W) on a black background.
 
     Returns:
         (N,) in [0, 1]; 0 for an object of one colour, or without two neighbouring pixels.
     """
-    pictures = images.numpy().astype(np.float32) / 255
-    inside = (pictures > 0).any(2)
-    total, pairs = np.zeros(len(pictures)), np.zeros(len(pictures))
+    pixels = np.asarray(images, np.float32) / 255
+    inside = (pixels > 0).any(2)
+    total, pairs = np.zeros(len(pixels)), np.zeros(len(pixels))
     for axis in (2, 3):  # of `inside`: rows and columns
         n = inside.shape[axis] - 1
         both = inside.take(range(n), axis) & inside.take(range(1, n + 1), axis)
-        total += (np.abs(np.diff(pictures, axis=axis + 1)).mean(2) * both).sum((1, 2, 3))
+        total += (np.abs(np.diff(pixels, axis=axis + 1)).mean(2) * both).sum((1, 2, 3))
         pairs += both.sum((1, 2, 3))
     return total / np.maximum(pairs, 1)
 
@@ -51,40 +51,6 @@ def spread_rows(values: Sequence[float], count: int) -> np.ndarray:
     return order[np.linspace(0, len(order) - 1, count).round().astype(int)]
 
 
-def decode(run_ids: Mapping[str, str], images: Tensor, rates: Sequence[float]) -> dict[str, dict[float, Tensor | None]]:
-    """What the receiver sees of one view of each object, by the shipped weights of several runs.
-
-    Args:
-        run_ids: label -> run id, of runs with decoded pictures. JPEG 2000 needs no weights; it counts payload bytes.
-        images: uint8 (N, 3, H, W).
-        rates: nominal rates.
-
-    Returns:
-        label -> rate -> uint8 (N, 3, H, W), or None where the run does not serve the rate, or has no weights.
-
-    Example:
-        >>> decode({"JPEG 2000": "demo/jpeg2000-s0"}, images, [384])["JPEG 2000"][384].shape
-        torch.Size([4, 3, 64, 64])
-    """
-    from compress3d import runs, transmit
-    from compress3d.engine import evaluate
-    from compress3d.errors import ConfigError
-
-    found: dict[str, dict[float, Tensor | None]] = {}
-    for label, run_id in run_ids.items():
-        run = runs.find(run_id)
-        trained = run.model == "jpeg2000" or evaluate.weights_path(run).is_file()
-        model = evaluate.load_model(run) if trained and run.model != "jpeg2000" else None
-        found[label] = dict.fromkeys(rates)
-        for rate in rates if trained else ():
-            try:
-                at = transmit.setting(run, rate)
-            except ConfigError:  # N_original has no 384:1
-                continue
-            found[label][rate] = transmit.arrived_pictures(run, model, images[:, None], at)[:, 0]
-    return found
-
-
 def psnr(image: Tensor, decoded: Tensor) -> float:
     """PSNR in dB of one picture, both uint8 (3, H, W)."""
     from compress3d import metrics
@@ -94,33 +60,33 @@ def psnr(image: Tensor, decoded: Tensor) -> float:
 
 
 def decoded_grid(
-    images: Tensor,
-    decoded: Mapping[str, Mapping[float, Tensor | None]],
+    images: np.ndarray | Tensor,
+    decoded: Mapping[str, Mapping[float, np.ndarray | Tensor | None]],
     across: int = 2,
     side: int = 64,
     dark: bool = False,
 ) -> Figure:
-    """Tables 4-6: a block an object, a row a method; in columns the original and what arrives at each rate.
+    """A block an object, a row a method; in columns the image and what arrives at each rate.
 
-    All stands on whole pixels, so that pictures of `side` pixels are shown as they are. They are drawn with 6 bits
-    a channel, off by 2 in 255 at most: nobody sees that, and the noise of a network's black ground costs half of the
-    page otherwise. PSNR is that of the full pictures.
+    All stands on whole pixels, so that images of `side` pixels are shown as they are. They are drawn with 6 bits
+    a channel, off by 2 in 255 at most: nobody sees that, and the noise of a network's black background costs half of
+    the page otherwise. PSNR is that of the full images.
 
     Args:
         images: uint8 (N, 3, H, W).
-        decoded: as `decode` gives it. None is drawn as a dash.
+        decoded: method -> rate -> uint8 (N, 3, H, W), or None, which is drawn as a dash.
         across: objects side by side.
-        side: pixels a picture on the page.
+        side: pixels an image on the page.
         dark: colours for a dark page.
 
     Returns:
-        matplotlib figure, with PSNR in dB under each decoded picture. The original stands in the first row of a block.
+        matplotlib figure, with PSNR in dB under each decoded image. The image itself, at 1:1, stands in the first row of a block.
     """
     import matplotlib.pyplot as plt
 
     methods, rates = list(decoded), list(next(iter(decoded.values())))
-    ink = "#d8d8d8" if dark else "#333333"
-    gap, line, left, top = 4, 14, 72, 18  # pixels: between pictures, under one, for names, for rates
+    ink = style.ink(dark)
+    gap, line, left, top = 4, 14, 72, 18  # pixels: between images, under one, for names, for rates
     block = (1 + len(rates)) * (side + gap) + 2 * gap, len(methods) * (side + line) + 2 * gap
     width, height = left + across * block[0], top + -(-len(images) // across) * block[1]
     with style.plot_style():
@@ -131,11 +97,11 @@ def decoded_grid(
                 shown = {None: image if row == 0 else None}
                 shown |= {rate: None if (of := decoded[method][rate]) is None else of[number] for rate in rates}
                 y = top + down * block[1] + row * (side + line)
-                for column, (rate, picture) in enumerate(shown.items()):
+                for column, (rate, pixels) in enumerate(shown.items()):
                     x = left + right * block[0] + column * (side + gap)
                     ax = figure.add_axes((x / width, 1 - (y + side) / height, side / width, side / height))
-                    decibels = None if rate is None or picture is None else psnr(image, picture)
-                    _picture(ax, picture, decibels, ink, MISSING if rate else "")
+                    decibels = None if rate is None or pixels is None else psnr(image, pixels)
+                    _cell(ax, pixels, decibels, ink, MISSING if rate else "")
                     if down == row == 0:
                         ax.set_title("1:1" if rate is None else f"{rate:g}:1", fontsize=8.5, color=ink, pad=3)
                     if right == column == 0:
@@ -143,22 +109,22 @@ def decoded_grid(
     return figure
 
 
-def _picture(ax, picture: Tensor | None, decibels: float | None, ink: str, missing: str) -> None:
-    """One cell: a picture with its PSNR below, or what stands for a missing one."""
+def _cell(ax, pixels: np.ndarray | Tensor | None, decibels: float | None, ink: str, missing: str) -> None:
+    """One cell: an image with its PSNR below, or what stands for a missing one."""
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    if picture is None:
+    if pixels is None:
         ax.text(0.5, 0.5, missing, transform=ax.transAxes, ha="center", va="center", color=ink)
         return
-    ax.imshow(np.clip((picture.permute(1, 2, 0).numpy().astype(int) + 2) // 4 * 4, 0, 255).astype(np.uint8))
+    ax.imshow(np.clip((np.moveaxis(np.asarray(pixels, int), 0, -1) + 2) // 4 * 4, 0, 255).astype(np.uint8))
     if decibels is not None:
         ax.set_xlabel(f"{decibels:.1f} dB", fontsize=6.5, color=ink, labelpad=1.5)
 
 
 def loss_table(results: Mapping[str, Mapping], caption: str = "", accountings=("bits", "floats", "payload")) -> Table:
-    """Every point with decoded pictures: rate, bytes, N, L_comp, L1 and PSNR of the last picture.
+    """Every point with decoded images: rate, bytes, N, L_comp, L1 and PSNR of the last image.
 
     Args:
         results: label -> contents of a results file.

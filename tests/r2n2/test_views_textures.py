@@ -7,9 +7,9 @@ import torch
 from compress3d import metrics
 from compress3d.data.shapes import make
 from compress3d.errors import ConfigError
+from compress3d.r2n2.studies.textures import APPEARANCES, render, with_appearance
+from compress3d.r2n2.studies.views import by_count, by_order, each_view, joined, networks
 from compress3d.runs import RECONSTRUCTIONS, Run
-from compress3d.studies.textures import DRESSES, dress, render
-from compress3d.studies.views import by_count, by_order, each_view, joined, networks
 from compress3d.transmit import probabilities
 
 
@@ -58,10 +58,10 @@ def test_only_trained_reconstruction_networks_take_part():
     assert not any(word in run for run in found for word in ("implicit", "direct", "sequential", "small", "jpeg2000"))
 
 
-def test_a_dress_changes_colours_and_nothing_else():
-    """Silhouettes and voxels are the same in all dresses; plain is grey, textured far richer in contrast than plain."""
+def test_an_appearance_changes_colours_and_nothing_else():
+    """Silhouettes and voxels are the same in all; plain is grey, textured far richer in contrast than plain."""
     pytest.importorskip("embreex", reason="rendering needs embreex: pip install 'compress3d[data]'")
-    found = {name: render(name, count=4, image_size=128) for name in DRESSES}
+    found = {name: render(name, count=4, image_size=128) for name in APPEARANCES}
     outline = found["plain"][0].amax(2) > 0
     contrast = {}
     for name, (images, truth, _) in found.items():
@@ -76,9 +76,9 @@ def test_a_dress_changes_colours_and_nothing_else():
     assert metrics.iou(found["plain"][1].astype(float), found["textured"][1]).tolist() == [1.0] * 4
 
 
-def test_unknown_dress_is_refused():
+def test_unknown_appearance_is_refused():
     with pytest.raises(ConfigError, match="plain, coloured, textured"):
-        dress(make("chair", 0).mesh, "striped", np.random.default_rng(0))
+        with_appearance(make("chair", 0).mesh, "striped", np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("network", RECONSTRUCTIONS)

@@ -1,4 +1,4 @@
-"""Which pictures are shown, and what stands under them: hand-worked values."""
+"""Which images are shown, and what stands under them: hand-worked values."""
 
 import matplotlib
 
@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from compress3d.figures import pictures
+from compress3d.figures.images import decoded_grid, loss_table, psnr, spread_rows, texture
 
 
 def grey(values):
@@ -19,37 +19,37 @@ def grey(values):
 def test_texture_by_hand():
     """Inside 51, 102, 255 in a row: differences 0.2 and 0.6; those to the black ground do not count."""
     images = grey([[0, 0, 0, 0], [0, 51, 102, 255]])
-    assert pictures.texture(images) == pytest.approx([(0.2 + 0.6) / 2])
-    assert pictures.texture(images.transpose(-1, -2)) == pytest.approx([(0.2 + 0.6) / 2])
+    assert texture(images) == pytest.approx([(0.2 + 0.6) / 2])
+    assert texture(images.transpose(-1, -2)) == pytest.approx([(0.2 + 0.6) / 2])
     both = grey([[51, 102], [255, 255]])  # rows: 0.2 and 0; columns: 0.8 and 0.6
-    assert pictures.texture(both) == pytest.approx([1.6 / 4])
+    assert texture(both) == pytest.approx([1.6 / 4])
 
 
 def test_texture_of_nothing_and_of_one_colour():
-    assert pictures.texture(grey([[0, 0], [0, 51]])) == 0  # no two neighbours inside
-    assert pictures.texture(grey([[51, 51], [51, 51]])) == 0
+    assert texture(grey([[0, 0], [0, 51]])) == 0  # no two neighbours inside
+    assert texture(grey([[51, 51], [51, 51]])) == 0
 
 
 def test_texture_is_an_average_over_pairs_of_all_views():
     one, two = grey([[51, 102]]), grey([[51, 51]])
-    assert pictures.texture(torch.cat([one, two], 1)) == pytest.approx([0.1])
-    assert pictures.texture(torch.cat([one, two], 0)) == pytest.approx([0.2, 0])
+    assert texture(torch.cat([one, two], 1)) == pytest.approx([0.1])
+    assert texture(torch.cat([one, two], 0)) == pytest.approx([0.2, 0])
 
 
 def test_rows_are_spread_from_lowest_to_highest():
-    assert list(pictures.spread_rows([0.3, 0.1, 0.2, 0.5, 0.4], 3)) == [1, 0, 3]
-    assert list(pictures.spread_rows([0.3, 0.1], 2)) == [1, 0]
+    assert list(spread_rows([0.3, 0.1, 0.2, 0.5, 0.4], 3)) == [1, 0, 3]
+    assert list(spread_rows([0.3, 0.1], 2)) == [1, 0]
 
 
 def test_psnr_by_hand():
     image, decoded = grey([[51, 51], [51, 51]])[0, 0], grey([[102, 51], [51, 51]])[0, 0]
-    assert pictures.psnr(image, decoded) == pytest.approx(20.0)  # one pixel of four off by 0.2: mse 0.01
+    assert psnr(image, decoded) == pytest.approx(20.0)  # one pixel of four off by 0.2: mse 0.01
 
 
 def test_grid_has_a_block_an_object_and_a_dash_for_what_is_missing():
     images = torch.full((3, 3, 8, 8), 51, dtype=torch.uint8)
     decoded = {"a": {48: images, 384: images + 51}, "b": {48: images, 384: None}}
-    figure = pictures.decoded_grid(images, decoded)
+    figure = decoded_grid(images, decoded)
     assert len(figure.axes) == 3 * 2 * 3  # objects, methods, original and two rates
     assert [ax.get_title() for ax in figure.axes[:3]] == ["1:1", "48:1", "384:1"]
     assert [ax.get_xlabel() for ax in figure.axes[:3]] == ["", "100.0 dB", "14.0 dB"]  # 20 log10(5)
@@ -63,30 +63,11 @@ def test_grid_has_a_block_an_object_and_a_dash_for_what_is_missing():
     plt.close(figure)
 
 
-def test_loss_table_shows_pictures_alone():
+def test_loss_table_shows_images_alone():
     at = {"rate": 48.0, "true_rate": 48.0, "bytes_per_view": 256.0, "iterations": 8}
     more = {"compression_loss": 0.02, "l1": 0.01, "psnr": 31.26}
     found = {
         "a": {"points": [{**at, **more, "accounting": "bits"}, {**at, **more, "accounting": "file"}]},
         "b": {"points": [{**at, "accounting": "bits", "miou": 0.5}]},
     }
-    assert pictures.loss_table(found).rows == [["a", "48", "48.0", "256", "8", "0.0200", "0.0100", "31.3"]]
-
-
-def test_decode_gives_none_where_there_are_no_weights_or_no_such_rate(tmp_path, monkeypatch):
-    monkeypatch.setenv("COMPRESS3D_ROOT", str(tmp_path))
-    images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
-    assert pictures.decode({"N": "smoke/small-s0"}, images, [48, 384]) == {"N": {48: None, 384: None}}
-
-
-def test_decode_by_a_shipped_network(tmp_path, monkeypatch):
-    from compress3d import runs
-    from compress3d.engine import evaluate
-    from compress3d.engine.weights import save_weights
-
-    monkeypatch.setenv("COMPRESS3D_ROOT", str(tmp_path))
-    run = runs.find("smoke/small-s0")
-    save_weights(run.build(), evaluate.weights_path(run), {})
-    found = pictures.decode({"N": run.id}, torch.zeros(2, 3, 32, 32, dtype=torch.uint8), [48, 50])
-    assert found["N"][48].shape == (2, 3, 32, 32) and found["N"][48].dtype == torch.uint8
-    assert found["N"][50] is None
+    assert loss_table(found).rows == [["a", "48", "48.0", "256", "8", "0.0200", "0.0100", "31.3"]]

@@ -2,11 +2,11 @@
 
 from dataclasses import asdict
 
-from compress3d.studies import choices
+from compress3d.r2n2.studies import recipe
 
 
 def test_each_variant_changes_one_setting_and_its_tag():
-    table = choices.variants("demo")
+    table = recipe.variants("demo")
     base = asdict(table["recipe", "as trained"])
     for key, run in table.items():
         changed = {name for name, value in asdict(run).items() if value != base[name]} - {"tag"}
@@ -18,8 +18,8 @@ def test_validation_leaves_the_shipped_objects_alone(boxes, monkeypatch):
     class Shipped:
         objects = [boxes.objects[row] for row in boxes.select(split="test")[:2]]
 
-    monkeypatch.setattr(choices, "open_test_set", Shipped)
-    rows = choices.validation(boxes)
+    monkeypatch.setattr(recipe, "open_test_set", Shipped)
+    rows = recipe.validation(boxes)
     assert len(rows) == len(boxes.select(split="test")) - 2
     assert not {boxes.objects[row].uid for row in rows} & {record.uid for record in Shipped.objects}
     assert all(boxes.objects[row].split == "test" for row in rows)

@@ -30,7 +30,7 @@ class Layer:
     macs: int
 
 
-def _cost(layer: nn.Module, inputs: Tensor, output: Tensor) -> tuple[str, int]:
+def _layer_cost(layer: nn.Module, inputs: Tensor, output: Tensor) -> tuple[str, int]:
     """Name of the kind of layer, and multiply-adds for one item of the batch; additions of biases are not counted."""
     if isinstance(layer, UpsampleConv3d):
         # 4^3 taps of the folded kernel at each input voxel, where upsampling first would take 27 at each output voxel
@@ -50,6 +50,8 @@ def layers(model: nn.Module, image_size: int) -> list[Layer]:
         image_size: H = W of a view.
 
     Example:
+        >>> from compress3d.r2n2.network import Reconstruction
+        >>> from compress3d.scales import scale
         >>> with torch.device("meta"):
         ...     network = Reconstruction(scale("paper"))
         >>> layers(network, 128)[0]
@@ -59,7 +61,7 @@ def layers(model: nn.Module, image_size: int) -> list[Layer]:
 
     def note(name: str):
         def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            kind, macs = _cost(layer, inputs[0], output)
+            kind, macs = _layer_cost(layer, inputs[0], output)
             size = sum(p.numel() for p in layer.parameters())
             found[name] = Layer(name, kind, tuple(output.shape[1:]), size, macs)
 
@@ -93,7 +95,7 @@ def layer_table(found: list[Layer], caption: str = "") -> Table:
     return Table(["layer", "kind", "output", "parameters", "million multiply-adds"], rows, caption)
 
 
-def share(found: list[Layer], *prefixes: str) -> tuple[int, int]:
+def cost(found: list[Layer], *prefixes: str) -> tuple[int, int]:
     """Parameters and multiply-adds of the layers whose names begin with one of `prefixes`."""
     chosen = [layer for layer in found if layer.name.startswith(prefixes)]
     return sum(layer.parameters for layer in chosen), sum(layer.macs for layer in chosen)

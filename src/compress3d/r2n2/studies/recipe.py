@@ -1,10 +1,12 @@
-"""Short comparisons that settled the training recipe: one setting changed at a time, few steps, one table.
+"""The ablation that settled the training recipe: one setting changed at a time, few steps, one table.
 
 They are scored on held-out CAD objects that are not in the shipped test set, so that nothing was chosen on the objects
 that the figures report.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -37,14 +39,14 @@ def validation(store: Store) -> np.ndarray:
     return np.array([row for row in store.select(split="test", clean=True) if store.objects[row].uid not in shipped])
 
 
-def compare(scale: str = "demo") -> dict:
-    """Train and score every variant; writes `results/<scale>/choices.json` after each, and goes on where it stopped."""
+def ablate(scale: str = "demo") -> dict:
+    """Train and score all `variants`; writes `results/<scale>/choices.json` after each; resumes where it stopped."""
     store = Store.open(paths.cache() / "cad")
     rows = validation(store)
     table = []
-    for (choice, setting), run in variants(scale).items():
-        trained = train(run)
-        images, truth = held_out(run, store, rows)
+    for (choice, setting), short in variants(scale).items():
+        trained = train(short)
+        images, truth = held_out(short, store, rows)
         scored = metrics.summary(
             probabilities(trained.model.eval(), images), truth, [store.objects[r].category for r in rows]
         )
@@ -53,13 +55,19 @@ def compare(scale: str = "demo") -> dict:
              "steps": trained.step, "minutes": trained.minutes, "device": trained.device}
         )  # fmt: skip
         data = {
-            "run": {**run.describe(), "id": f"{scale}/choices", "tag": "choice"},
+            "run": {**short.describe(), "id": f"{scale}/choices", "tag": "choice"},
             "points": [],  # nothing here belongs on a curve of results
             "rows": table,
-            "note": f"{len(rows)} held-out CAD objects outside the shipped set, {run.steps} steps, seed {run.seed}",
+            "note": f"{len(rows)} held-out CAD objects outside the shipped set, {short.steps} steps, seed {short.seed}",
             "objects": len(rows),
         }
-        provenance = {"commands": [f"compress3d choices --scale {scale}"], "device": trained.device,
+        provenance = {"commands": [f"compress3d study recipe --scale {scale}"], "device": trained.device,
                       "minutes": sum(row["minutes"] for row in table), "versions": results.versions()}  # fmt: skip
         results.save(f"{scale}/choices", {**data, "provenance": provenance})
     return results.load(f"{scale}/choices")
+
+
+def run(scale: str = "demo") -> Iterator[str]:
+    """Train short variants of the training recipe and score them on objects outside the test set."""
+    for row in ablate(scale)["rows"]:
+        yield f"{row['choice']:16s} {row['setting']:22s} mIoU {row['miou']:.3f}  loss {row['loss']:.4f}"

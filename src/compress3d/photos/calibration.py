@@ -6,7 +6,7 @@ What `compress3d.photos.trust` judges by comes from here.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -17,20 +17,20 @@ from compress3d.data.loader import test_view_order
 from compress3d.data.store import Store
 from compress3d.data.testset import open_test_set
 from compress3d.engine.evaluate import VIEWS, held_out, load_model
+from compress3d.engine.studies import save_study
 from compress3d.photos import frame
 from compress3d.photos import synthetic as scenes
 from compress3d.photos.rebuild import best_run, send, with_voxels
 from compress3d.photos.trust import mean_confidence
 from compress3d.runs import Run
 from compress3d.scales import scale
-from compress3d.studies import save_study
 from compress3d.transmit import setting
 
 FRAMED, ONE, MIXED, SIDE, ROOM = "five views", "one view", "views of five objects", "lying on its side", "in a room"
 FITTED = (FRAMED, ONE, MIXED, SIDE)  # a room is told by its pictures, not by the confidence
 
 
-def pictures(run: Run, store: Store, rows: np.ndarray, case: str) -> torch.Tensor:
+def views_of_case(run: Run, store: Store, rows: np.ndarray, case: str) -> torch.Tensor:
     """Views of test objects as a photographer could have made them: uint8 (N, V, 3, S, S).
 
     Args:
@@ -99,7 +99,7 @@ def measure(run: Run, store: Store, rows: np.ndarray, shown: dict[str, torch.Ten
     Args:
         run: with weights.
         store, rows: the objects.
-        shown: case -> what `pictures` makes of them.
+        shown: case -> what `views_of_case` makes of them.
         floor: IoU from which a result is useful.
 
     Returns:
@@ -154,7 +154,7 @@ def calibrate(scale_name: str = "demo", runs: list[Run] | None = None) -> dict:
     `compress3d reconstruct` takes by itself, and means for the others.
 
     Raises:
-        DataError: the floor (`compress3d floor`) is missing.
+        DataError: the category-mean baseline (`compress3d study mean-shape`) is missing.
         ConfigError: no run of the scale has weights.
     """
     started, floor = time.monotonic(), results.load(f"{scale_name}/mean-shape")["points"][0]["miou"]
@@ -165,7 +165,7 @@ def calibrate(scale_name: str = "demo", runs: list[Run] | None = None) -> dict:
     networks = {}
     for run in chosen:
         if run.background not in shown:
-            shown[run.background] = {case: pictures(run, store, rows, case) for case in (*FITTED, ROOM)}
+            shown[run.background] = {case: views_of_case(run, store, rows, case) for case in (*FITTED, ROOM)}
         found = measure(run, store, rows, shown[run.background], floor)
         if run != best:
             found["cases"] = {
@@ -180,3 +180,13 @@ def calibrate(scale_name: str = "demo", runs: list[Run] | None = None) -> dict:
     test = {"store": store.name, "objects": [store.objects[row].uid for row in rows]}
     found = {"best": best.id, "floor": floor, "runs_through": filled, "median": medians(networks.values())}
     return save_study("confidence", scale_name, networks, started, test=test, **found)
+
+
+def run(scale: str = "demo") -> Iterator[str]:
+    """Measure from what voxel confidence on each trained network can be believed."""
+    for run_id, found in calibrate(scale)["networks"].items():
+        accuracy, correlation = found["held_out_accuracy"], found["correlation"]
+        yield (
+            f"{run_id:32s} threshold {found['threshold']:.3f}  tells {accuracy:.0%} rightly  "
+            f"correlation {correlation:.2f}"
+        )

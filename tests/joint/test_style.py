@@ -2,13 +2,22 @@
 
 import pytest
 
-from compress3d.figures import style
+from compress3d.joint import style
 
 
 def test_titles_find_their_models():
     got = style.body_colours(["ground truth", "JPEG 2000 48:1", "implicit 384:1", "uncompressed"])
     assert list(got.values()) == [style.body_colour(m) for m in ("truth", "jpeg2000", "implicit", "uncompressed")]
     assert len(set(got.values())) == 4
+    assert style.body_colours([("JPEG 2000", "48:1"), "5 x 8 bytes"]) == {
+        ("JPEG 2000", "48:1"): style.body_colour("jpeg2000"), "5 x 8 bytes": style.body_colour("no such model")
+    }  # fmt: skip
+
+
+def test_lines_change_on_dark_pages_where_they_must():
+    changed = {model for model in style.LOOKS if style.colour(model, dark=True) != style.colour(model)}
+    assert changed == {"implicit", "jpeg2000"}
+    assert style.label("jpeg2000") == "JPEG 2000" and style.label("gru-3") == "gru-3"
 
 
 def luminance(colour):

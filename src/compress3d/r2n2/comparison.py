@@ -1,4 +1,4 @@
-"""Tables and figures of the chapter on the networks beside 3D-LSTM-3: Choy's five, and Pix2Vox-F.
+"""Tables and figures that compare related networks: Choy's five and Pix2Vox-F.
 
 Ours and published numbers never share a column: they are of other data, other splits and other averages.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class RelatedNetwork:
     """One of the networks that are compared.
 
     Attributes:
@@ -40,17 +40,17 @@ class Neighbour:
     dashed: bool = False
 
 
-NEIGHBOURS = {
-    "3D-LSTM-1": Neighbour("lstm-1", "lstm-1", "choy2016r2n2.lstm_1", "#d100d1", dashed=True),
-    "3D-GRU-1": Neighbour("gru-1", "gru-1", "choy2016r2n2.gru_1", "#0e8a9c", dashed=True),
-    "3D-LSTM-3": Neighbour("uncompressed", "lstm-3", "choy2016r2n2.lstm_3", "#d100d1"),
-    "3D-GRU-3": Neighbour("gru-3", "gru-3", "choy2016r2n2.gru_3", "#0e8a9c"),
-    "Res3D-GRU-3": Neighbour("res-gru-3", "res-gru-3", "choy2016r2n2.res3d_gru_3", "#c46a00"),
-    "Pix2Vox-F": Neighbour("pix2vox-f", "", "", "#1f5fd0"),
+RELATED_NETWORKS = {
+    "3D-LSTM-1": RelatedNetwork("lstm-1", "lstm-1", "choy2016r2n2.lstm_1", "#d100d1", dashed=True),
+    "3D-GRU-1": RelatedNetwork("gru-1", "gru-1", "choy2016r2n2.gru_1", "#0e8a9c", dashed=True),
+    "3D-LSTM-3": RelatedNetwork("uncompressed", "lstm-3", "choy2016r2n2.lstm_3", "#d100d1"),
+    "3D-GRU-3": RelatedNetwork("gru-3", "gru-3", "choy2016r2n2.gru_3", "#0e8a9c"),
+    "Res3D-GRU-3": RelatedNetwork("res-gru-3", "res-gru-3", "choy2016r2n2.res3d_gru_3", "#c46a00"),
+    "Pix2Vox-F": RelatedNetwork("pix2vox-f", "", "", "#1f5fd0"),
 }
 
 # First minus second, and what sets them apart.
-PAIRS = (
+COMPARISONS = (
     ("3D-GRU-3", "3D-LSTM-3", "GRU instead of LSTM"),
     ("3D-GRU-3", "3D-GRU-1", "kernel 3 instead of 1, GRU"),
     ("3D-LSTM-3", "3D-LSTM-1", "kernel 3 instead of 1, LSTM"),
@@ -73,13 +73,15 @@ def run_ids(scale_name: str) -> dict[str, str]:
         'demo/uncompressed-1200-s0'
     """
     runs = [run for run in TABLE.values() if run.scale == scale_name and run.tag == str(run.steps) and run.rate is None]
-    return {name: run.id for name, of in NEIGHBOURS.items() for run in runs if run.model == of.model and run.seed == 0}
+    return {
+        name: run.id for name, of in RELATED_NETWORKS.items() for run in runs if run.model == of.model and run.seed == 0
+    }
 
 
 def published_iou(name: str) -> float | None:
     """Published IoU with five views: from the slides, or for Pix2Vox-F from the literature's table by views."""
-    if NEIGHBOURS[name].published:
-        return paper(NEIGHBOURS[name].published)["value"]
+    if RELATED_NETWORKS[name].published:
+        return paper(RELATED_NETWORKS[name].published)["value"]
     views = paper("literature_by_views.views")["value"]
     return paper("literature_by_views.pix2vox_f")["value"][views.index(5)]
 
@@ -97,7 +99,7 @@ def architectures(scale_name: str = "paper") -> Table:
 
     rows = []
     with torch.device("meta"):
-        for name, of in NEIGHBOURS.items():
+        for name, of in RELATED_NETWORKS.items():
             if not of.network:
                 model = Pix2Vox(scale(scale_name))
                 rows.append([name, "none: merger", None, "VGG16-BN, transposed convolutions", millions(model),
@@ -150,7 +152,7 @@ def scores(scale_name: str, found: Mapping[str, Mapping]) -> Table:
     for name, ours in every.items():
         points = [result["points"][0] for result in ours]
         loss, miou = ([point[key] for point in points] for key in ("loss", "miou"))
-        key = NEIGHBOURS[name].published
+        key = RELATED_NETWORKS[name].published
         printed = paper(key) if key else {"value": published_iou(name)}
         means = [float(np.mean(values)) if values else None for values in (loss, miou)]
         each = ", ".join(f"{value:.3f}" for value in miou) if len(miou) > 1 else None
@@ -192,7 +194,7 @@ def verdict(low: float, high: float, each: Iterable[float] = ()) -> str:
 
 
 def differences(iou: Mapping[str, np.ndarray], caption: str = "") -> Table:
-    """Every pair of `PAIRS` on the same objects: published difference, ours with its interval, and the verdict by rule.
+    """Every pair of `COMPARISONS` on the same objects: published difference, ours with its interval, and the verdict.
 
     Ours is the mean over trainings; the interval is over objects, and knows nothing of the luck of a training, so each
     training's difference stands beside it.
@@ -207,7 +209,7 @@ def differences(iou: Mapping[str, np.ndarray], caption: str = "") -> Table:
     if len({values.shape[-1] for values in iou.values()}) > 1:
         raise DataError("IoU", "is of different objects", "evaluate every network on the same test set")
     rows = []
-    for first, second, change in PAIRS:
+    for first, second, change in COMPARISONS:
         printed = published_iou(first) - published_iou(second)
         row = [change, f"{first} − {second}", f"{printed:+.3f}"]
         if first in iou and second in iou:
@@ -215,8 +217,8 @@ def differences(iou: Mapping[str, np.ndarray], caption: str = "") -> Table:
             mean, low, high = metrics.paired_interval(a.mean(axis=0), b.mean(axis=0))
             same = min(len(a), len(b))
             each = (a[:same] - b[:same]).mean(axis=1)
-            told = ", ".join(f"{d:+.3f}" for d in each) if same > 1 else None
-            rows.append([*row, f"{mean:+.3f}", verdict(low, high, each), f"{low:+.3f} to {high:+.3f}", told])
+            apart = ", ".join(f"{d:+.3f}" for d in each) if same > 1 else None
+            rows.append([*row, f"{mean:+.3f}", verdict(low, high, each), f"{low:+.3f} to {high:+.3f}", apart])
         else:
             rows.append([*row, None, "not run yet", None, None])
     columns = ["what changes", "difference of IoU", "published", "ours", "verdict", "95 % interval", "each training"]
@@ -224,7 +226,7 @@ def differences(iou: Mapping[str, np.ndarray], caption: str = "") -> Table:
 
 
 def with_and_without_memory(one: Mapping[str, Sequence[float]], five: Mapping[str, Sequence[float]]) -> Table:
-    """Each pair of `PAIRS` from one view, where the kernel plays no part, from five, and what four more views change.
+    """Each pair of `COMPARISONS` from one view, where the kernel plays no part, from five, and what four more change.
 
     Args:
         one: network -> IoU of each object from one view, mean over trainings.
@@ -235,7 +237,7 @@ def with_and_without_memory(one: Mapping[str, Sequence[float]], five: Mapping[st
         return "{:+.3f} ({:+.3f} to {:+.3f})".format(*metrics.paired_interval(first, second))
 
     rows = []
-    for first, second, _ in PAIRS:
+    for first, second, _ in COMPARISONS:
         if not {first, second} <= one.keys() & five.keys():
             rows.append([f"{first} − {second}", None, None, None])
             continue
@@ -297,7 +299,7 @@ def views_plot(study: Mapping, scale_name: str, size: tuple[float, float] = (7.4
 
 def _look(name: str) -> dict:
     """Line style of a network."""
-    of = NEIGHBOURS[name]
+    of = RELATED_NETWORKS[name]
     face = "none" if of.dashed else of.colour
     return dict(color=of.colour, linestyle="--" if of.dashed else "-", marker="o", markersize=4, markerfacecolor=face,
                 linewidth=1.5)  # fmt: skip
@@ -403,13 +405,13 @@ def textures_table(study: Mapping, scale_name: str) -> Table:
     """Plain, coloured and textured objects: mIoU, the paired difference textured minus plain, and what it shows."""
     rows = []
     for name, run_id in run_ids(scale_name).items():
-        dresses = study["networks"].get(run_id, {}).get("dresses")
-        if dresses is None:
+        scored = study["networks"].get(run_id, {}).get("dresses")
+        if scored is None:
             rows.append([name, None, None, None, None, None])
             continue
-        mean, low, high = metrics.paired_interval(dresses["textured"]["iou"], dresses["plain"]["iou"])
+        mean, low, high = metrics.paired_interval(scored["textured"]["iou"], scored["plain"]["iou"])
         shown = "texture helps" if low > 0 else "texture hurts" if high < 0 else "no difference shown"
-        mious = [dresses[dress]["miou"] for dress in ("plain", "coloured", "textured")]
+        mious = [scored[appearance]["miou"] for appearance in ("plain", "coloured", "textured")]
         rows.append([name, *mious, f"{mean:+.3f} ({low:+.3f} to {high:+.3f})", shown])
     columns = ["network", "plain", "coloured", "textured", "textured − plain (95 %)", "verdict"]
     caption = (f"mIoU of {study['test']['objects']} procedural objects that no network has seen, "
@@ -417,23 +419,23 @@ def textures_table(study: Mapping, scale_name: str) -> Table:
     return Table(columns, rows, caption)
 
 
-def wardrobe(dresses: Mapping[str, np.ndarray], cell: float = 1.35) -> Figure:
-    """A row of pictures a dress: the same objects from the same cameras.
+def appearance_grid(images: Mapping[str, np.ndarray], cell: float = 1.35) -> Figure:
+    """A row of images for each appearance: the same objects from the same cameras.
 
     Args:
-        dresses: name -> uint8 (N, S, S, 3).
-        cell: side of a picture, inches.
+        images: appearance -> uint8 (N, S, S, 3).
+        cell: side of an image, inches.
     """
     import matplotlib.pyplot as plt
 
-    columns = len(next(iter(dresses.values())))
+    columns = len(next(iter(images.values())))
     with style.plot_style():
         figure, axes = plt.subplots(
-            len(dresses), columns, figsize=(columns * cell + 0.5, len(dresses) * cell), squeeze=False
+            len(images), columns, figsize=(columns * cell + 0.5, len(images) * cell), squeeze=False
         )
-        for row, (name, pictures) in zip(axes, dresses.items(), strict=True):
-            for ax, picture in zip(row, pictures, strict=True):
-                ax.imshow(picture, interpolation="nearest")
+        for row, (name, shown) in zip(axes, images.items(), strict=True):
+            for ax, pixels in zip(row, shown, strict=True):
+                ax.imshow(pixels, interpolation="nearest")
                 ax.set(xticks=[], yticks=[])
                 ax.spines[:].set_visible(False)
             row[0].set_ylabel(name, color="#888888")
