@@ -80,7 +80,7 @@ def decoded_grid(
         dark: colours for a dark page.
 
     Returns:
-        matplotlib figure, with PSNR in dB under each decoded image. The image itself, at 1:1, stands in the first row of a block.
+        matplotlib figure, with PSNR in dB under each decoded image. The image itself stands in a block's first row.
     """
     import matplotlib.pyplot as plt
 
