@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from compress3d.figures.images import decoded_grid, loss_table, psnr, spread_rows, texture
+from compress3d.figures.images import decoded_grid, loss_table, spread_rows, texture
 
 
 def grey(values):
@@ -39,11 +39,6 @@ def test_texture_is_an_average_over_pairs_of_all_views():
 def test_rows_are_spread_from_lowest_to_highest():
     assert list(spread_rows([0.3, 0.1, 0.2, 0.5, 0.4], 3)) == [1, 0, 3]
     assert list(spread_rows([0.3, 0.1], 2)) == [1, 0]
-
-
-def test_psnr_by_hand():
-    image, decoded = grey([[51, 51], [51, 51]])[0, 0], grey([[102, 51], [51, 51]])[0, 0]
-    assert psnr(image, decoded) == pytest.approx(20.0)  # one pixel of four off by 0.2: mse 0.01
 
 
 def test_grid_has_a_block_an_object_and_a_dash_for_what_is_missing():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from compress3d import metrics
 from compress3d.figures import style
 from compress3d.figures.tables import MISSING, Table
 
@@ -51,14 +52,6 @@ def spread_rows(values: Sequence[float], count: int) -> np.ndarray:
     return order[np.linspace(0, len(order) - 1, count).round().astype(int)]
 
 
-def psnr(image: Tensor, decoded: Tensor) -> float:
-    """PSNR in dB of one picture, both uint8 (3, H, W)."""
-    from compress3d import metrics
-    from compress3d.data.loader import to_float
-
-    return metrics.pictures(image[None, None], to_float(decoded)[None, None, None])["psnr"]
-
-
 def decoded_grid(
     images: np.ndarray | Tensor,
     decoded: Mapping[str, Mapping[float, np.ndarray | Tensor | None]],
@@ -100,7 +93,7 @@ def decoded_grid(
                 for column, (rate, pixels) in enumerate(shown.items()):
                     x = left + right * block[0] + column * (side + gap)
                     ax = figure.add_axes((x / width, 1 - (y + side) / height, side / width, side / height))
-                    decibels = None if rate is None or pixels is None else psnr(image, pixels)
+                    decibels = None if rate is None or pixels is None else metrics.psnr(image, pixels).item()
                     _cell(ax, pixels, decibels, ink, MISSING if rate else "")
                     if down == row == 0:
                         ax.set_title("1:1" if rate is None else f"{rate:g}:1", fontsize=8.5, color=ink, pad=3)
