@@ -7,9 +7,11 @@ few steps, not how good either can get.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 
-from compress3d import metrics, results
+from compress3d import results
 from compress3d.errors import DataError
+from compress3d.metrics import Difference
 
 SHOWN_RATES = (384, 192, 96, 48)
 MISSING = "not run yet"
@@ -94,17 +96,23 @@ def compare(scale: str = "demo", steps: int = 600) -> list[dict]:
             rows.append({"question": question, "rate": None, "verdict": MISSING})
             continue
         for rate in [rate for rate in SHOWN_RATES if rate in first and rate in second]:
-            difference, low, high = metrics.paired_interval(second[rate], first[rate])
+            change = Difference.of(
+                second[rate],
+                first[rate],
+                first=question.second,
+                second=question.first,
+                lower_is_better=question.metric != "iou",
+            )
             rows.append(
                 {
                     "question": question,
                     "rate": rate,
-                    "first": sum(first[rate]) / len(first[rate]),
-                    "second": sum(second[rate]) / len(second[rate]),
-                    "difference": difference,
-                    "low": low,
-                    "high": high,
-                    "verdict": _verdict(question, low, high),
+                    "first": fmean(first[rate]),
+                    "second": fmean(second[rate]),
+                    "difference": change.mean,
+                    "low": change.low,
+                    "high": change.high,
+                    "verdict": change.better or "no difference shown",
                 }
             )
     return rows
@@ -112,10 +120,3 @@ def compare(scale: str = "demo", steps: int = 600) -> list[dict]:
 
 def _by_rate(points: list[dict], metric: str) -> dict[int, list[float]]:
     return {round(point["rate"]): point[metric] for point in points}
-
-
-def _verdict(question: Question, low: float, high: float) -> str:
-    if low <= 0 <= high:
-        return "no difference shown"
-    second_wins = (low > 0) == (question.metric == "iou")
-    return question.second if second_wins else question.first

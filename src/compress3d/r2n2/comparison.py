@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from compress3d import metrics
 from compress3d.errors import DataError
 from compress3d.figures import style
 from compress3d.figures.tables import Table, paper
+from compress3d.metrics import Difference
 from compress3d.runs import TABLE
 
 if TYPE_CHECKING:
@@ -180,17 +180,17 @@ def iou_at(scale_name: str, study: Mapping, views: int) -> dict[str, np.ndarray]
     return {name: np.mean(rows, axis=0) for name, rows in found.items() if rows}
 
 
-def verdict(low: float, high: float, each: Iterable[float] = ()) -> str:
-    """A published order, judged by the interval of our difference, and by its sign in each training.
+def verdict(ours: Difference, each: Iterable[float] = ()) -> str:
+    """A published order, judged by our difference, and by its sign in each training.
 
     Example:
-        >>> verdict(0.01, 0.03), verdict(-0.01, 0.03), verdict(-0.03, -0.01), verdict(0.01, 0.03, [0.05, -0.01])
-        ('reproduced', 'undecided', 'contradicted', 'undecided')
+        >>> above = Difference(mean=0.02, low=0.01, high=0.03)
+        >>> verdict(above), verdict(above, each=[0.05, -0.01]), verdict(Difference(mean=-0.02, low=-0.03, high=-0.01))
+        ('reproduced', 'undecided', 'contradicted')
     """
-    each = list(each)
-    if low > 0 and all(d > 0 for d in each):
-        return "reproduced"
-    return "contradicted" if high < 0 and all(d < 0 for d in each) else "undecided"
+    if not ours.sign or any(d * ours.sign <= 0 for d in each):
+        return "undecided"
+    return "reproduced" if ours.sign > 0 else "contradicted"
 
 
 def differences(iou: Mapping[str, np.ndarray], caption: str = "") -> Table:
@@ -214,11 +214,12 @@ def differences(iou: Mapping[str, np.ndarray], caption: str = "") -> Table:
         row = [change, f"{first} − {second}", f"{printed:+.3f}"]
         if first in iou and second in iou:
             a, b = iou[first], iou[second]
-            mean, low, high = metrics.paired_interval(a.mean(axis=0), b.mean(axis=0))
+            ours = Difference.of(a.mean(axis=0), b.mean(axis=0))
             same = min(len(a), len(b))
             each = (a[:same] - b[:same]).mean(axis=1)
             apart = ", ".join(f"{d:+.3f}" for d in each) if same > 1 else None
-            rows.append([*row, f"{mean:+.3f}", verdict(low, high, each), f"{low:+.3f} to {high:+.3f}", apart])
+            interval = f"{ours.low:+.3f} to {ours.high:+.3f}"
+            rows.append([*row, f"{ours.mean:+.3f}", verdict(ours, each), interval, apart])
         else:
             rows.append([*row, None, "not run yet", None, None])
     columns = ["what changes", "difference of IoU", "published", "ours", "verdict", "95 % interval", "each training"]
@@ -232,18 +233,15 @@ def with_and_without_memory(one: Mapping[str, Sequence[float]], five: Mapping[st
         one: network -> IoU of each object from one view, mean over trainings.
         five: the same from five views.
     """
-
-    def interval(first: np.ndarray, second: np.ndarray) -> str:
-        return "{:+.3f} ({:+.3f} to {:+.3f})".format(*metrics.paired_interval(first, second))
-
     rows = []
     for first, second, _ in COMPARISONS:
         if not {first, second} <= one.keys() & five.keys():
             rows.append([f"{first} − {second}", None, None, None])
             continue
         gaps = [np.array(iou[first]) - np.array(iou[second]) for iou in (one, five)]
-        rows.append([f"{first} − {second}", *(interval(gap, np.zeros_like(gap)) for gap in gaps),
-                     interval(gaps[1], gaps[0])])  # fmt: skip
+        zero = np.zeros_like(gaps[0])
+        compared = ((gaps[0], zero), (gaps[1], zero), (gaps[1], gaps[0]))
+        rows.append([f"{first} − {second}", *(str(Difference.of(a, b)) for a, b in compared)])
     columns = ["difference of IoU", "one view", "five views", "five minus one"]
     return Table(columns, rows, "mean and 95 % interval over the same objects")
 
@@ -256,8 +254,7 @@ def original(scale_name: str, found: Mapping[str, Mapping]) -> Table:
     for run_id, layers in ((usual, "copies, 2 × 2 cells"), (other, "zeros, 3 × 3 cells")):
         row = [layers, *(points.get(run_id, {}).get(key) for key in ("loss", "miou"))]
         if run_id == other and len(points) == 2:
-            mean, low, high = metrics.paired_interval(points[other]["iou"], points[usual]["iou"])
-            rows.append([*row, f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"])
+            rows.append([*row, str(Difference.of(points[other]["iou"], points[usual]["iou"]))])
         else:
             rows.append([*row, None if run_id in points else f"not run yet: compress3d train {run_id}"])
     return Table(["upsampling and last map", "loss", "IoU", "difference (95 %)"], rows, f"3D-GRU-3, {scale_name} scale")
@@ -327,11 +324,7 @@ def gain_table(study: Mapping, scale_name: str) -> Table:
         points = {p["views"]: p["iou"] for p in study["networks"].get(run_id, {"counts": []})["counts"]}
         row: list = [name]
         for many, few in ((5, 1), (12, 5), (24, 12)):
-            if many in points and few in points:
-                mean, low, high = metrics.paired_interval(points[many], points[few])
-                row += [f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"]
-            else:
-                row += [None]
+            row.append(str(Difference.of(points[many], points[few])) if {many, few} <= points.keys() else None)
         rows.append(row)
     return Table(["network", "5 views − 1", "12 − 5", "24 − 12"], rows, "gain in mIoU with its 95 % interval")
 
@@ -409,10 +402,10 @@ def textures_table(study: Mapping, scale_name: str) -> Table:
         if scored is None:
             rows.append([name, None, None, None, None, None])
             continue
-        mean, low, high = metrics.paired_interval(scored["textured"]["iou"], scored["plain"]["iou"])
-        shown = "texture helps" if low > 0 else "texture hurts" if high < 0 else "no difference shown"
+        change = Difference.of(scored["textured"]["iou"], scored["plain"]["iou"])
+        shown = {1: "texture helps", -1: "texture hurts", 0: "no difference shown"}[change.sign]
         mious = [scored[appearance]["miou"] for appearance in ("plain", "coloured", "textured")]
-        rows.append([name, *mious, f"{mean:+.3f} ({low:+.3f} to {high:+.3f})", shown])
+        rows.append([name, *mious, str(change), shown])
     columns = ["network", "plain", "coloured", "textured", "textured − plain (95 %)", "verdict"]
     caption = (f"mIoU of {study['test']['objects']} procedural objects that no network has seen, "
                f"{study['test']['views']} views, {scale_name} scale")  # fmt: skip
