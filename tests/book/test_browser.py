@@ -116,7 +116,7 @@ def flipped(browser, tmp_path_factory):
             {method: cube(side + more) for method, side in CUBES.items()},
             [grey(10 + more)],
             decoded={("sequential", rate): [grey(level + more)] for rate, level in (("48:1", 50), ("384:1", 90))},
-            picture_notes={("sequential", "48:1"): "L1 0.021"},
+            image_notes={("sequential", "48:1"): "L1 0.021"},
         )
         for name, more in (("first", 0), ("second", 1))
     ]

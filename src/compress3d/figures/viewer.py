@@ -35,13 +35,13 @@ class Shape:
     Attributes:
         name: what readers see, such as "chair: Wooden chair".
         grids: method -> occupancy (G, G, G) bool; every object has the same methods.
-        views: the pictures that were taken, uint8 (H, W, 3) each; may be empty.
+        views: the images that were taken, uint8 (H, W, 3) each; may be empty.
         notes: method -> a short text such as "IoU 0.62"; may be empty.
         credit: author and licence of the model.
         decoded: method -> the same views as they arrive, uint8 (H, W, 3) each, as many as `views`. Methods that send no
-            picture are left out, and the viewer says so where the others show theirs.
-        picture_notes: method -> a short text beside its decoded pictures, such as "L1 0.021, 26.3 dB"; for a method
-            without pictures, the words in their place.
+            image are left out, and the viewer says so where the others show theirs.
+        image_notes: method -> a short text beside its decoded images, such as "L1 0.021, 26.3 dB"; for a method
+            without images, the words in their place.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Shape:
     notes: dict[Method, str] = field(default_factory=dict)
     credit: str = ""
     decoded: dict[Method, Sequence[np.ndarray]] = field(default_factory=dict)
-    picture_notes: dict[Method, str] = field(default_factory=dict)
+    image_notes: dict[Method, str] = field(default_factory=dict)
 
 
 def title(method: Method) -> str:
@@ -106,20 +106,20 @@ def from_run_lengths(data: bytes, shape: Sequence[int]) -> np.ndarray:
     return np.repeat(runs, lengths).reshape(tuple(shape))
 
 
-def image_url(picture: np.ndarray) -> str:
-    """A picture as a data URL without loss: WebP or PNG, whichever is smaller.
+def image_url(image: np.ndarray) -> str:
+    """An image as a data URL without loss: WebP or PNG, whichever is smaller.
 
     Args:
-        picture: uint8 (H, W, 3).
+        image: uint8 (H, W, 3).
 
     Raises:
         DataError: another type or shape; floats in [0, 1] would be black.
     """
     from PIL import Image, features
 
-    pixels = np.asarray(picture)
+    pixels = np.asarray(image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise DataError("viewer picture", f"is {pixels.dtype} {pixels.shape}", "give uint8 (H, W, 3)")
+        raise DataError("viewer image", f"is {pixels.dtype} {pixels.shape}", "give uint8 (H, W, 3)")
     ways = {"png": dict(optimize=True)}
     if features.check("webp"):
         ways["webp"] = dict(lossless=True)  # more effort takes 20 times as long and saves nothing at 64 x 64
@@ -142,12 +142,12 @@ def _check(shapes: Sequence[Shape]) -> None:
         if list(shape.grids) != methods or any(np.shape(grid) != side for grid in shape.grids.values()):
             raise DataError(what, "has other methods or another grid than the first object",
                             "give every object the same methods on the same grid")  # fmt: skip
-        for method in [*shape.decoded, *shape.picture_notes]:
+        for method in [*shape.decoded, *shape.image_notes]:
             if method not in methods:
-                raise DataError(what, f"has pictures or a note of {method!r}, of which it has no grid", "add the grid")
-        for method, pictures in shape.decoded.items():
-            if len(pictures) not in (0, len(shape.views)):
-                raise DataError(what, f"has {len(shape.views)} views and {len(pictures)} decoded by {title(method)}",
+                raise DataError(what, f"has images or a note of {method!r}, of which it has no grid", "add the grid")
+        for method, images in shape.decoded.items():
+            if len(images) not in (0, len(shape.views)):
+                raise DataError(what, f"has {len(shape.views)} views and {len(images)} decoded by {title(method)}",
                                 "give the same views of both")  # fmt: skip
 
 
@@ -161,8 +161,8 @@ def _object(shape: Shape, pairs: bool, decoded: bool) -> dict[str, Any]:
         "notes": [shape.notes.get(method, "") for method in shape.grids],
     }
     if decoded:
-        out["decoded"] = [[image_url(picture) for picture in shape.decoded.get(m, ())] for m in shape.grids]
-        out["pictureNotes"] = [shape.picture_notes.get(m) or _default_note(shape, m, pairs) for m in shape.grids]
+        out["decoded"] = [[image_url(image) for image in shape.decoded.get(m, ())] for m in shape.grids]
+        out["pictureNotes"] = [shape.image_notes.get(m) or _default_note(shape, m, pairs) for m in shape.grids]
     return out
 
 
@@ -189,7 +189,7 @@ def payload(
     if chosen is not None and chosen not in methods:
         raise DataError("viewer", f"has no method {chosen!r} to show first", f"choose one of {methods}")
     pairs = not all(isinstance(m, str) for m in methods)
-    decoded = any(len(pictures) for shape in shapes for pictures in shape.decoded.values())
+    decoded = any(len(images) for shape in shapes for images in shape.decoded.values())
     return {
         "side": list(np.shape(shapes[0].grids[methods[0]])),
         "methods": [
@@ -265,11 +265,11 @@ def viewer(
         colours: method -> voxel colour; `style.BODY` where left out.
         turn: the object turns slowly until it is touched.
         chosen: method shown first; default the first one.
-        controls: show the selectors and the pictures; without them it is a picture that can be turned.
+        controls: show the selectors and the images; without them only the body that can be turned.
 
     Raises:
         DataError: no object, objects with different methods, grids of different sizes, decoded views of an unknown
-            method or not as many as the views, pictures that are not uint8 (H, W, 3), or an unknown `chosen`.
+            method or not as many as the views, images that are not uint8 (H, W, 3), or an unknown `chosen`.
 
     Example:
         >>> grid, view = np.ones((4, 4, 4), bool), np.zeros((64, 64, 3), np.uint8)

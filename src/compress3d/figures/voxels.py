@@ -100,7 +100,7 @@ def voxel_figure(
 def project_faces(
     occupancy: np.ndarray, azimuth: float = AZIMUTH, elevation: float = ELEVATION
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Visible faces as polygons in the picture plane, farthest first.
+    """Visible faces as polygons in the image plane, farthest first.
 
     Faces turned away are dropped. The order is exact, not a guess by distance: along any ray from the eye the
     distance to the eye grows in each coordinate, so sorting by its sum over x, y, z never draws a hidden cube last.
@@ -182,7 +182,7 @@ def gallery(
     cameras: Sequence[tuple[float, float]] | None = None,
     cell: float = 1.35,
 ) -> Figure:
-    """Objects x methods as one picture: the layout of the paper's Table 2.
+    """Objects x methods as one figure: the layout of the paper's Table 2.
 
     Args:
         columns: title -> one entry an object: an image (H, W, 3) uint8, or a grid (X, Y, Z) bool.

@@ -27,7 +27,7 @@ from compress3d.scales import scale
 from compress3d.transmit import setting
 
 FRAMED, ONE, MIXED, SIDE, ROOM = "five views", "one view", "views of five objects", "lying on its side", "in a room"
-FITTED = (FRAMED, ONE, MIXED, SIDE)  # a room is told by its pictures, not by the confidence
+FITTED = (FRAMED, ONE, MIXED, SIDE)  # a room shows in the images, not in the confidence
 
 
 def views_of_case(run: Run, store: Store, rows: np.ndarray, case: str) -> torch.Tensor:
@@ -40,28 +40,28 @@ def views_of_case(run: Run, store: Store, rows: np.ndarray, case: str) -> torch.
             five objects" four of five show others; "lying on its side" turns all by 90 degrees; "in a room" keeps a
             crowded background.
     """
-    size, ground = scale(run.scale).image_size, frame.GROUNDS[run.background]
+    size, background = scale(run.scale).image_size, frame.GROUNDS[run.background]
     objects = []
     for number, row in enumerate(rows):
         views = test_view_order(store.objects[row].uid)[: 1 if case == ONE else VIEWS]
         shown = []
         for n, view in enumerate(views):
             of = rows[(number + 13 * n) % len(rows)] if case == MIXED else row
-            picture = scenes.cut_out(store, of, view)
+            image = scenes.cut_out(store, of, view)
             if case == ROOM:
-                room = scenes.in_room(picture, store, (160, 160), seed=1000 * number + n)
+                room = scenes.in_room(image, store, (160, 160), seed=1000 * number + n)
                 shown.append(np.asarray(room.resize((size, size), Image.Resampling.BOX)))
                 continue
-            pixels = np.asarray(picture)
+            pixels = np.asarray(image)
             crop = frame.square(frame.bounding_box(pixels[..., 3]))
-            framed = frame.resample(pixels, pixels[..., 3], crop, size, ground)
+            framed = frame.resample(pixels, pixels[..., 3], crop, size, background)
             shown.append(np.rot90(framed) if case == SIDE else framed)
         objects.append(np.stack(shown))
     return torch.from_numpy(np.stack(objects)).permute(0, 1, 4, 2, 3).contiguous()
 
 
 def best_cut(confidence: np.ndarray, useful: np.ndarray) -> float:
-    """The threshold that tells useful results from others best: highest mean of the two shares told rightly.
+    """The threshold that tells useful results from others best: with the highest balanced accuracy.
 
     Args:
         confidence: (N,).

@@ -26,7 +26,7 @@ BATCH = 16  # objects at once
 
 
 def networks(scale: str) -> list[Run]:
-    """The runs of a scale that turn plain pictures into voxels and whose weights are here.
+    """The runs of a scale that turn plain images into voxels and whose weights are here.
 
     Raises:
         ConfigError: there is none.
@@ -54,7 +54,7 @@ def by_count(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, cat
 
     Args:
         model: a reconstruction network.
-        views: what `each_view` makes of its pictures, (N, V, ...).
+        views: what `each_view` makes of its images, (N, V, ...).
         truth: (N, G, G, G).
         categories: of the objects.
     """
@@ -70,7 +70,7 @@ def by_order(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, ord
 
     Args:
         model: a reconstruction network.
-        views: what `each_view` makes of its pictures, (N, V, ...).
+        views: what `each_view` makes of its images, (N, V, ...).
         truth: (N, G, G, G).
         orders: different permutations, the same for all objects; the first is the given order.
 
