@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from compress3d.data.camera import direction as towards_camera
+from compress3d.data.camera import position
 from compress3d.figures import voxels
 
 
@@ -40,7 +40,7 @@ def first_hit(grid, eye, direction):
 def test_painters_order_agrees_with_ray_casting(azimuth, elevation):
     grid = random_grid((4, 4, 4), 0.35, seed=3)
     polygons, directions = voxels.project_faces(grid, azimuth, elevation)
-    eye = voxels._DISTANCE * towards_camera(azimuth, elevation)
+    eye = position(azimuth, elevation, voxels._DISTANCE)
     forward = -eye / np.linalg.norm(eye)
     right = np.cross(forward, (0, 1, 0))
     right /= np.linalg.norm(right)

@@ -30,15 +30,15 @@ def sample_cameras(rng: np.random.Generator, count: int = VIEWS) -> np.ndarray:
     return cameras
 
 
-def direction(azimuth: float, elevation: float) -> np.ndarray:
-    """Unit vector (3,) from the object to a camera at these angles in degrees: Y up, azimuth from +X to +Z.
+def position(azimuth: float, elevation: float, distance: float = 1.0) -> np.ndarray:
+    """Where a camera stands, float64 (3,): Y up, angles in degrees, azimuth from +X towards +Z.
 
     Example:
-        >>> direction(90, 0).round(6) + 0.0
-        array([0., 0., 1.])
+        >>> position(90, 0, 2).round(6).tolist()
+        [0.0, 0.0, 2.0]
     """
-    a, e = np.radians([azimuth, elevation])
-    return np.array([np.cos(e) * np.cos(a), np.sin(e), np.cos(e) * np.sin(a)])
+    a, e = np.radians((azimuth, elevation))
+    return distance * np.array([np.cos(e) * np.cos(a), np.sin(e), np.cos(e) * np.sin(a)])
 
 
 def pose(camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +47,7 @@ def pose(camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Rows of the rotation are the camera's right, up and backward axes in object coordinates (Y up, front -Z):
     `rotation @ (point - eye)` has z < 0 before the camera.
     """
-    eye = camera[3] * MAX_DISTANCE * direction(*camera[:2])
+    eye = position(*camera[:2], camera[3] * MAX_DISTANCE)
     backward = eye / np.linalg.norm(eye)
     right = np.cross([0.0, 1.0, 0.0], backward)
     right /= np.linalg.norm(right)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compress3d.data.camera import direction
+from compress3d.data.camera import position
 from compress3d.data.voxel_mesh import NORMALS, exposed_faces, exposed_mesh
 from compress3d.figures.style import BODY, GREY, plot_style
 
@@ -68,7 +68,7 @@ def bounding_points(sides: Sequence[int]):
 
 def voxel_scene(azimuth: float = AZIMUTH, elevation: float = ELEVATION) -> dict[str, Any]:
     """Layout of a plotly scene: no axes, true proportions, Y up, seen from `azimuth` and `elevation`."""
-    x, y, z = (round(float(value), 4) for value in 1.5 * direction(azimuth, elevation))
+    x, y, z = (round(float(value), 4) for value in position(azimuth, elevation, 1.5))
     hidden = dict(visible=False)
     return dict(
         aspectmode="data", xaxis=hidden, yaxis=hidden, zaxis=hidden, bgcolor="rgba(0,0,0,0)",
@@ -115,7 +115,7 @@ def project_faces(
     """
     voxels, corners, directions = exposed_faces(occupancy)
     shape = np.array(np.shape(occupancy))
-    eye = _DISTANCE * direction(azimuth, elevation)
+    eye = position(azimuth, elevation, _DISTANCE)
     side = float(shape.max())
     points = (corners - shape / 2) / side
     centres = (voxels + 0.5 - shape / 2) / side
