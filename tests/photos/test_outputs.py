@@ -163,7 +163,9 @@ def test_many_faces_take_wide_indices():
     grid = random_grid((32, 32, 32), 0.5)
     data = glb_bytes(grid)
     gltf, _ = read_glb(data)
-    assert gltf["accessors"][2]["componentType"] == 5125 and gltf["accessors"][0]["count"] > 65535
+    (primitive,) = gltf["meshes"][0]["primitives"]
+    assert gltf["accessors"][primitive["indices"]]["componentType"] == 5125
+    assert gltf["accessors"][primitive["attributes"]["POSITION"]]["count"] > 65535
     assert volume(glb_triangles(data)[0]) == pytest.approx(grid.sum() / 32**3, rel=1e-6)
 
 
@@ -184,9 +186,20 @@ def test_empty_and_flat_grids_are_refused():
         glb_bytes(np.ones((4, 4), bool))
 
 
-def test_names_that_are_no_ascii_survive():
-    gltf, _ = read_glb(glb_bytes(np.ones((1, 1, 1), bool), "Stuhl grün", {"photos": ["ä.jpg"]}))
-    assert gltf["nodes"][0]["name"] == "Stuhl grün" and gltf["asset"]["extras"]["photos"] == ["ä.jpg"]
+@pytest.mark.parametrize("name", ["Stuhl grün", "world", "geometry_0", ""])
+def test_any_name_survives(name):
+    gltf, _ = read_glb(glb_bytes(np.ones((1, 1, 1), bool), name, {"photos": ["ä.jpg"]}))
+    (node,) = gltf["nodes"]
+    assert node["name"] == gltf["meshes"][0]["name"] == name and gltf["asset"]["extras"]["photos"] == ["ä.jpg"]
+
+
+def test_the_material_is_a_plain_light_grey():
+    gltf, _ = read_glb(glb_bytes(np.ones((1, 1, 1), bool)))
+    (material,) = gltf["materials"]
+    assert material["name"] == "voxels" and material.get("doubleSided", False) is False
+    look = material["pbrMetallicRoughness"]
+    assert np.abs(np.array(look["baseColorFactor"]) - [0.72, 0.74, 0.78, 1]).max() < 1 / 255
+    assert look["metallicFactor"] == 0 and look["roughnessFactor"] == 0.9
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
