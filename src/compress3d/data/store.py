@@ -23,19 +23,18 @@ import io
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from compress3d.errors import DataError
-
-try:
-    import fcntl
-except ImportError:  # Windows: two builders at once are then not noticed
-    fcntl = None
+from compress3d.io import write_atomically
 
 FORMAT = 1
 VIEWS = 24
@@ -129,6 +128,21 @@ class Store:
     def __reduce__(self):
         return Store.open, (self.path,)
 
+    def row(self, uid: str) -> int:
+        """The row of an object.
+
+        Raises:
+            DataError: the store holds no such object.
+        """
+        try:
+            return self._rows[uid]
+        except KeyError:
+            raise DataError(self.path, f"holds no object {uid!r}", "name one of `store.objects`") from None
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {record.uid: row for row, record in enumerate(self.objects)}
+
     def occupancy(self, index: int) -> np.ndarray:
         """Occupancy of one object: bool `(32, 32, 32)`, indexed `[x, y, z]`."""
         return np.unpackbits(self.voxels[index]).view(bool).reshape(GRID, GRID, GRID)
@@ -211,7 +225,7 @@ class StoreWriter:
         self._objects: list[tuple[ObjectRecord, str]] = []
         self._files: dict[str, io.FileIO] = {}
         self._journal: io.FileIO | None = None
-        self._lock: io.IOBase | None = None
+        self._lock = FileLock(self.work / "lock", timeout=0, thread_local=False)
 
     @classmethod
     def open(cls, path: str | Path, source: str, parameters: dict | None = None, capacity: int = 0) -> StoreWriter:
@@ -232,7 +246,10 @@ class StoreWriter:
             writer._adopt_finished()
             return writer
         writer.work.mkdir(parents=True, exist_ok=True)
-        writer._take_lock()
+        try:
+            writer._lock.acquire()
+        except Timeout:
+            raise DataError(writer.work, "another process is building here", "wait for it, or stop it") from None
         writer._check_build()
         writer._resume()
         check_disk(path, max(0, capacity - len(writer._objects)))
@@ -294,8 +311,8 @@ class StoreWriter:
             "source": self.source,
             "parameters": self.parameters,
             "objects": len(self._objects),
-            "categories": _count(record.category for record, _ in self._objects),
-            "splits": _count(record.split for record, _ in self._objects),
+            "categories": dict(sorted(Counter(record.category for record, _ in self._objects).items())),
+            "splits": dict(sorted(Counter(record.split for record, _ in self._objects).items())),
             "skipped": dict(sorted(self.skipped.items())),
             "sha256": _dataset_sha256(self._objects),
             "files": _files_sha256(self.work, [*(f"{n}.npy" for n in _ROWS), "objects.jsonl"]),
@@ -311,7 +328,7 @@ class StoreWriter:
         except OSError as error:
             raise DataError(self.path, f"cannot be given its name ({error.strerror})", "remove what is there") from None
         finally:
-            self._release_lock()
+            self._lock.release()
         self.finished = Store.open(self.path)
         return self.finished
 
@@ -319,7 +336,7 @@ class StoreWriter:
         """Stop without finishing; a later `open` goes on from here."""
         for file in [*self._files.values(), *([self._journal] if self._journal else [])]:
             file.close()
-        self._release_lock()
+        self._lock.release()
 
     def discard(self) -> None:
         """Give an unfinished build up, and remove what it has written."""
@@ -355,23 +372,6 @@ class StoreWriter:
         with open(self.work / LEFT_OUT, "w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([["object", "file", "problem", "what to do"], *rows])
 
-    def _take_lock(self) -> None:
-        if fcntl is None:
-            return
-        self._lock = open(self.work / "lock", "w")
-        try:
-            # Freed by the system when this process dies. Not flock: worker processes inherit that, and may outlive us.
-            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            self._lock = None
-            raise DataError(self.work, "another process is building here", "wait for it, or stop it") from None
-
-    def _release_lock(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-
     def _check_build(self) -> None:
         """An interrupted build goes on only with the same source and parameters."""
         note, mine = self.work / "build.json", {"format": FORMAT, "source": self.source, "parameters": self.parameters}
@@ -384,9 +384,7 @@ class StoreWriter:
                 self.close()
                 raise DataError(self.work, f"is the rest of another build ({theirs})", "delete this folder")
             return
-        beside = self.work / "build.json.new"
-        beside.write_text(json.dumps(mine), "utf-8")
-        os.replace(beside, note)
+        write_atomically(note, json.dumps(mine).encode())
 
     def _resume(self) -> None:
         """Read the journal, cut everything after the last complete row, and open the files for appending."""
@@ -398,9 +396,7 @@ class StoreWriter:
             bad = rows[keep]["uid"]
             entries = entries[: next(i for i, entry in enumerate(entries) if entry.get("uid") == bad)]
             text = "".join(json.dumps(entry) + "\n" for entry in entries).encode()
-            beside = self.work / "journal.jsonl.new"
-            beside.write_bytes(text)
-            os.replace(beside, journal)
+            write_atomically(journal, text)
             length = len(text)
         self._journal = open(journal, "ab", buffering=0)
         self._journal.truncate(length)
@@ -533,13 +529,6 @@ def _read_journal(path: Path) -> tuple[list[dict], int]:
             break
         length += len(line)
     return entries, length
-
-
-def _count(names: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    return dict(sorted(counts.items()))
 
 
 def _files_sha256(folder: Path, names: Iterable[str]) -> dict[str, str]:
