@@ -88,7 +88,7 @@ def write_photographs(path: Path) -> None:
     from compress3d.runs import find
 
     store, run = open_test_set(), find(f"{SCALE}/implicit-r{RATE}-s0")
-    row = [record.uid for record in store.objects].index(PHOTOGRAPHED)
+    row = store.row(PHOTOGRAPHED)
     with tempfile.TemporaryDirectory() as folder:
         files = scenes.photographs(store, row, Path(folder))
         ready, _ = photos.prepare_all(files, scale(SCALE).image_size, ground=run.background)

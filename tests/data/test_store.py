@@ -190,6 +190,12 @@ def test_a_finished_build_is_returned_and_another_refused(store, tools):
         StoreWriter.open(store.path, source="synthetic", parameters={"seed": 1})
 
 
+def test_row_finds_an_object_by_its_uid(store):
+    assert [store.row(record.uid) for record in store.objects] == list(range(len(store)))
+    with pytest.raises(DataError, match="holds no object 'nobody'"):
+        store.row("nobody")
+
+
 def test_rest_of_another_build_is_refused(tools, tmp_path):
     StoreWriter.open(tmp_path / "s", "synthetic", {"seed": 0}).close()
     with pytest.raises(DataError, match="another build"):
