@@ -17,7 +17,7 @@ class Solid(Protocol):
     """What every solid offers."""
 
     material: int
-    crease: float  # edges flatter than so many degrees are shaded smooth
+    crease_angle: float  # edges flatter than so many degrees are shaded smooth
 
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Which of the points (..., 3) are inside: bool (...)."""
@@ -48,7 +48,7 @@ def rotation(axis: str, degrees: float) -> np.ndarray:
 class Box:
     """Box around `centre` with edge lengths `size`, turned by `turn` (3, 3)."""
 
-    crease = 40.0
+    crease_angle = 40.0
 
     def __init__(self, centre, size, turn: np.ndarray | None = None, material: int = 0):
         self.centre, self.half = np.array(centre, float), np.array(size, float) / 2
@@ -69,7 +69,7 @@ class Box:
 class Frustum:
     """Cylinder or cone from `start` to `end`, radius `radius` growing or shrinking to `end_radius`."""
 
-    crease = 40.0
+    crease_angle = 40.0
 
     def __init__(self, start, end, radius: float, end_radius: float | None = None, sides: int = 24, material: int = 0):
         self.start, self.end = np.array(start, float), np.array(end, float)
@@ -109,7 +109,7 @@ class Frustum:
 class Ellipsoid:
     """Ellipsoid around `centre` with semi-axes `radii` (one number: a ball), turned by `turn`."""
 
-    crease = 80.0
+    crease_angle = 80.0
 
     def __init__(self, centre, radii, turn: np.ndarray | None = None, material: int = 0, sides: int = 16):
         self.centre, self.radii = np.array(centre, float), np.broadcast_to(np.array(radii, float), 3)
@@ -149,7 +149,7 @@ class Extrusion:
     polygon's coordinates are the two other axes in their order.
     """
 
-    crease = 40.0
+    crease_angle = 40.0
 
     def __init__(self, polygon, axis: str, low, high, scale=1.0, shift=(0, 0), about=(0, 0), material: int = 0):
         self.polygon, self.axis, self.low, self.high = np.array(polygon, float), "xyz".index(axis), low, high
@@ -187,13 +187,13 @@ class Extrusion:
         return vertices, np.concatenate(faces)
 
 
-class Lathe:
+class SurfaceOfRevolution:
     """Body of revolution about the vertical through `centre`; `profile` lists (radius, height), heights rising.
 
     With `thickness` it is hollow and open at both ends: a lampshade.
     """
 
-    crease = 60.0
+    crease_angle = 60.0
 
     def __init__(self, centre, profile, thickness: float | None = None, sides: int = 28, material: int = 0):
         self.centre, self.profile = np.array(centre, float), np.array(profile, float)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from compress3d import paths
-from compress3d.data.shapenet.builder import build_shapenet, sha256_of
+from compress3d.data.shapenet.build import build_shapenet, sha256_of
 from compress3d.data.store import Store
 from compress3d.errors import DataError
 

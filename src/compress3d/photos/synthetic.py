@@ -16,7 +16,7 @@ from compress3d.data.store import VIEWS, Store
 PAPER = (238, 236, 230)
 
 
-def cut_out(store: Store, row: int, view: int) -> Image.Image:
+def rgba_image(store: Store, row: int, view: int) -> Image.Image:
     """A view of an object as it ships: RGBA, 137 x 137, straight alpha."""
     return Image.fromarray(np.dstack([store.rgb[row][view], store.alpha[row][view]]))
 
@@ -45,8 +45,8 @@ def on_paper(
     """
     wide, high = size
     y, x = np.mgrid[0 : 1 : high * 1j, 0 : 1 : wide * 1j].astype(np.float32)
-    ground = np.array(paper, np.float32) - (shade * (x + y) / 2)[..., None]
-    return _grainy(_pasted(Image.fromarray(np.clip(ground, 0, 255).astype(np.uint8)), view, width, at), noise, seed)
+    background = np.array(paper, np.float32) - (shade * (x + y) / 2)[..., None]
+    return _grainy(_pasted(Image.fromarray(np.clip(background, 0, 255).astype(np.uint8)), view, width, at), noise, seed)
 
 
 def in_room(
@@ -73,7 +73,7 @@ def in_room(
     room[:], room[int(high * rng.uniform(0.4, 0.65)) :] = rng.integers(90, 240, 3), rng.integers(40, 200, 3)
     picture = Image.fromarray(room)
     for _ in range(things):
-        thing = cut_out(store, int(rng.integers(len(store))), int(rng.integers(VIEWS)))
+        thing = rgba_image(store, int(rng.integers(len(store))), int(rng.integers(VIEWS)))
         place = rng.uniform(0.05, 0.95, 2)
         picture = _pasted(picture, thing, float(rng.uniform(0.5, 1.2)), (float(place[0]), float(place[1])))
     return _grainy(_pasted(picture, view, width, (0.5, 0.5)), 3, seed)
@@ -85,7 +85,7 @@ def photographs(store: Store, row: int, folder: Path, views: Sequence[int] = (0,
     A JPEG on white paper; one off a telephone, stored lying down with a note (EXIF) to turn it; a PNG that somebody cut
     out; a WebP on blue paper, off the middle; and a JPEG in the colours of a printer (CMYK).
     """
-    first, second, third, fourth, fifth = (cut_out(store, row, view) for view in views)
+    first, second, third, fourth, fifth = (rgba_image(store, row, view) for view in views)
     turned = Image.Exif()
     turned[0x0112] = 6
     pictures = {

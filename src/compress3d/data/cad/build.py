@@ -23,7 +23,7 @@ from compress3d.data.camera import VIEWS, sample_cameras
 from compress3d.data.parallel import ordered_map
 from compress3d.data.render import SUPERSAMPLING, Renderer
 from compress3d.data.store import GRID, ObjectRecord, Store, StoreWriter
-from compress3d.data.voxelize import carve
+from compress3d.data.voxelize import space_carve
 from compress3d.errors import DataError
 
 #: Models with one of these flags stay in the store, but nothing is trained or tested on them.
@@ -152,7 +152,7 @@ def _object(model: Model) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray] | N
         cameras = cameras_of(model.uid)
         render = Renderer(mesh)
         rgba = np.stack([render(camera) for camera in cameras])
-        occupancy = carve(mesh, scene=render.scene)
+        occupancy = space_carve(mesh, scene=render.scene)
         flags = flags_of(np.ptp(mesh.vertices, axis=0), rgba[..., 3], int(occupancy.sum()))
         return (rgba, occupancy, cameras), flags, "" if occupancy.any() else "no voxel is occupied"
     except DataError as error:
@@ -162,7 +162,7 @@ def _object(model: Model) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray] | N
 def _voxels(model: Model) -> tuple[bytes, str]:
     """Packed occupancy of one model; or nothing, and what is wrong. Runs in a worker."""
     try:
-        solid = carve(model.mesh())
+        solid = space_carve(model.mesh())
         return (np.packbits(solid).tobytes(), "") if solid.any() else (b"", "no voxel is occupied")
     except DataError as error:
         return b"", str(error)

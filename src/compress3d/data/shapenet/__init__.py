@@ -18,7 +18,7 @@ Of 43,784 objects that the published lists name, 43,783 have views: other reader
 02958343/f9c1d7748c15499c6f2bd1c4e9adb41 is empty.
 """
 
-from compress3d.data.shapenet.builder import build_shapenet
+from compress3d.data.shapenet.build import build_shapenet
 from compress3d.data.shapenet.decode import decode_metadata, decode_view, format_metadata
 from compress3d.data.shapenet.layout import CATEGORIES, SYNSETS, category_name
 from compress3d.data.shapenet.source import Item, find_items, read_item

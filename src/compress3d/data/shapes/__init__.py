@@ -23,7 +23,7 @@ from compress3d.data.shapes.seating import bench, chair, sofa
 from compress3d.data.shapes.vehicles import airplane, car, watercraft
 from compress3d.data.solids import Solid, bounds
 from compress3d.data.store import ObjectRecord, Store, StoreWriter
-from compress3d.data.voxelize import GRID, grid_frame, touched
+from compress3d.data.voxelize import GRID, bounding_cube, surface_voxels
 from compress3d.errors import ConfigError
 
 FAMILIES = {
@@ -51,7 +51,7 @@ class Shape:
 
         Samples alone would lose poles and sails thinner than half a voxel.
         """
-        origin, side = grid_frame(self.low, self.high)
+        origin, side = bounding_cube(self.low, self.high)
         fine = grid * _SAMPLES
         centres = (np.arange(fine) + 0.5) / fine * side
         inside = np.zeros((fine,) * 3, bool)
@@ -65,7 +65,7 @@ class Shape:
             axes = [origin[k] + centres[box[k]] for k in range(3)]
             inside[box] |= part.contains(np.stack(np.meshgrid(*axes, indexing="ij"), -1))
         solid = inside.reshape(grid, _SAMPLES, grid, _SAMPLES, grid, _SAMPLES).any((1, 3, 5))
-        return solid | touched(self.mesh, grid)
+        return solid | surface_voxels(self.mesh, grid)
 
 
 def make(category: str, index: int, seed: int = 0) -> Shape:
@@ -87,7 +87,7 @@ def make(category: str, index: int, seed: int = 0) -> Shape:
     vertices, faces, normals, owners, count = [], [], [], [], 0
     for part in parts:
         v, f = part.mesh()
-        normals.append(crease_normals(v, f, part.crease))
+        normals.append(crease_normals(v, f, part.crease_angle))
         vertices.append(v)
         faces.append(f + count)
         owners.append(np.full(len(f), part.material))
