@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from compress3d.data.binvox import encode_binvox
 from compress3d.data.parallel import ordered_map
-from compress3d.data.shapenet import CATEGORIES, format_metadata
+from compress3d.data.shapenet import CATEGORIES
+from compress3d.data.shapenet.decode import format_metadata
 from compress3d.data.store import VIEWS, ObjectRecord, Store
 from compress3d.errors import DataError
 from compress3d.io import atomic_path

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from benchmarks.fake_shapenet import FakeShapeNet
-from compress3d.data.shapenet import build_shapenet, find_items, read_item
+from compress3d.data.shapenet import build_shapenet
+from compress3d.data.shapenet.source import read_item
 from compress3d.data.store import LEFT_OUT
 from compress3d.errors import DataError
+from tests.synthetic_objects import find_items
 
 VIEWS, SOLID = "ShapeNetRendering", "ShapeNetVox32"
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-import compress3d.data.shapes as shapes
 from compress3d.data.shapenet import CATEGORIES as SHAPENET
 from compress3d.data.shapes import CATEGORIES, build_shapes, make
+from compress3d.data.shapes import build as shapes
 from compress3d.data.store import Store
 from compress3d.errors import ConfigError
 

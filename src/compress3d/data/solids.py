@@ -92,9 +92,8 @@ class Frustum:
         b = np.cross(axis, a)
         angle = np.arange(self.sides) * 2 * np.pi / self.sides
         circle = np.cos(angle)[:, None] * a + np.sin(angle)[:, None] * b
-        vertices = np.concatenate(
-            [self.start + self.radius * circle, self.end + self.end_radius * circle, [self.start], [self.end]]
-        )
+        rings = self.start + self.radius * circle, self.end + self.end_radius * circle
+        vertices = np.concatenate([*rings, [self.start], [self.end]])
         n, i = self.sides, np.arange(self.sides)
         j = (i + 1) % n
         faces = [
@@ -122,14 +121,8 @@ class Ellipsoid:
         n, m = self.sides // 2 + 1, self.sides
         theta = np.linspace(0, np.pi, n + 1)[1:-1]
         phi = np.arange(m) * 2 * np.pi / m
-        rings = np.stack(
-            [
-                np.outer(np.sin(theta), np.cos(phi)),
-                np.outer(np.cos(theta), np.ones(m)),
-                np.outer(np.sin(theta), np.sin(phi)),
-            ],
-            -1,
-        )
+        s, c = np.sin(theta), np.cos(theta)
+        rings = np.stack([np.outer(s, np.cos(phi)), np.outer(c, np.ones(m)), np.outer(s, np.sin(phi))], -1)
         vertices = np.concatenate([[[0, 1, 0]], rings.reshape(-1, 3), [[0, -1, 0]]])
         faces, count = [], len(theta)
         for k in range(m):
@@ -217,23 +210,12 @@ class SurfaceOfRevolution:
             loop = np.concatenate([profile, np.stack([inner, profile[::-1, 1]], 1)])
         m = len(loop)
         angle = np.arange(self.sides) * 2 * np.pi / self.sides
-        vertices = np.stack(
-            [
-                np.outer(np.cos(angle), loop[:, 0]),
-                np.outer(np.ones(self.sides), loop[:, 1]),
-                np.outer(np.sin(angle), loop[:, 0]),
-            ],
-            -1,
-        ).reshape(-1, 3)
-        faces = []
-        bands = m if self.thickness is not None else m - 1
-        for k in range(self.sides):
-            q = (k + 1) % self.sides
-            for i in range(bands):
-                j = (i + 1) % m
-                a, b, c, d = k * m + i, q * m + i, k * m + j, q * m + j
-                faces += [(a, d, b), (a, c, d)]
-        return vertices + self.centre, np.array(faces)
+        c, s, (radius, height) = np.cos(angle), np.sin(angle), loop.T
+        vertices = np.stack([np.outer(c, radius), np.outer(np.ones(self.sides), height), np.outer(s, radius)], -1)
+        number = np.arange(self.sides * m).reshape(self.sides, m)
+        loops = np.stack([number, np.roll(number, -1, 0), np.roll(number, -1, 1), np.roll(number, -1, (0, 1))], -1)
+        bands = loops[:, : m if self.thickness is not None else m - 1]
+        return vertices.reshape(-1, 3) + self.centre, bands[..., [0, 3, 1, 0, 2, 3]].reshape(-1, 3)
 
 
 def triangulate(polygon: np.ndarray) -> list[tuple[int, int, int]]:

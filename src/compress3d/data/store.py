@@ -221,7 +221,7 @@ class StoreWriter:
         self.done: set[str] = set()
         self.skipped: dict[str, str] = {}
         self.finished: Store | None = None
-        self._left_out: list[dict[str, str]] = []
+        self._left_out: list[list[str]] = []
         self._objects: list[tuple[ObjectRecord, str]] = []
         self._files: dict[str, io.FileIO] = {}
         self._journal: io.FileIO | None = None
@@ -318,7 +318,9 @@ class StoreWriter:
             "files": _files_sha256(self.work, [*(f"{n}.npy" for n in _ROWS), "objects.jsonl"]),
         }
         if self._left_out:
-            self._write_left_out()
+            rows = [["object", "file", "problem", "what to do"], *sorted(self._left_out)]
+            with open(self.work / LEFT_OUT, "w", encoding="utf-8", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows(rows)
         (self.work / "store.json").write_text(json.dumps(info, indent=1) + "\n", "utf-8")
         self._journal.close()
         for leftover in ("journal.jsonl", "build.json", "lock"):
@@ -349,28 +351,19 @@ class StoreWriter:
     def _adopt_finished(self) -> None:
         """The store is there already: the same build needs no work, another one must not be overwritten."""
         store = Store.open(self.path)
-        if (store.info["source"], store.info["parameters"]) != (self.source, self.parameters):
-            raise DataError(
-                self.path,
-                f"holds another build ({store.info['source']} {store.info['parameters']})",
-                "choose another folder, or delete this one",
-            )
+        theirs = store.info["source"], store.info["parameters"]
+        if theirs != (self.source, self.parameters):
+            problem = f"holds another build ({' '.join(map(str, theirs))})"
+            raise DataError(self.path, problem, "choose another folder, or delete this one")
         self.finished = store
         self.skipped = dict(store.info["skipped"])
         self.done = {record.uid for record in store.objects} | set(self.skipped)
 
     def _leave_out(self, entry: dict[str, str]) -> None:
-        self.skipped[entry["skip"]] = entry["reason"]
-        self.done.add(entry["skip"])
-        self._left_out.append(entry)
-
-    def _write_left_out(self) -> None:
-        rows = [
-            [entry["skip"], entry.get("file", ""), entry.get("problem", entry["reason"]), entry.get("remedy", "")]
-            for entry in sorted(self._left_out, key=lambda entry: entry["skip"])
-        ]
-        with open(self.work / LEFT_OUT, "w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([["object", "file", "problem", "what to do"], *rows])
+        uid, reason = entry["skip"], entry["reason"]
+        self.done.add(uid)
+        self.skipped[uid] = reason
+        self._left_out.append([uid, entry.get("file", ""), entry.get("problem", reason), entry.get("remedy", "")])
 
     def _check_build(self) -> None:
         """An interrupted build goes on only with the same source and parameters."""
@@ -421,8 +414,7 @@ class StoreWriter:
             path = self.work / f"{name}.npy"
             size = path.stat().st_size if path.exists() else 0
             keep = min(keep, max(0, size - _HEADER_BYTES) // _ROW_BYTES[name])
-        first = max(0, keep - _CHECKED_ON_RESUME)
-        for row in range(first, keep):
+        for row in range(max(0, keep - _CHECKED_ON_RESUME), keep):
             if self._row_sha256(row) != rows[row]["sha256"]:
                 return row
         return keep
@@ -488,11 +480,8 @@ def _npy_header(name: str, count: int) -> bytes:
     buffer = io.BytesIO()
     fields = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (count, *shape)}
     np.lib.format.write_array_header_1_0(buffer, fields)
-    text = buffer.getvalue()
-    if len(text) != _HEADER_BYTES:  # older numpy pads less; the format allows any padding before the newline
-        padded = text[10:].rstrip().ljust(_HEADER_BYTES - 11) + b"\n"
-        text = text[:8] + (_HEADER_BYTES - 10).to_bytes(2, "little") + padded
-    return text
+    assert buffer.tell() == _HEADER_BYTES
+    return buffer.getvalue()
 
 
 def _write_all(file: io.FileIO, data) -> None:

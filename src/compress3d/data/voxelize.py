@@ -67,13 +67,9 @@ def surface_voxels(mesh: Mesh, grid: int = GRID, density: int = 6, seed: int = 0
     """Voxels that a mesh's surface passes through, found by points spread evenly over it.
 
     Args:
-        mesh: any triangles.
-        grid: voxels a side.
+        mesh, grid: as in `space_carve`, and so is what is returned.
         density: points along a voxel's edge; every corner of a triangle counts too.
         seed: of the points.
-
-    Returns:
-        bool (grid, grid, grid), indexed [x, y, z].
     """
     origin, side = bounding_cube(*(corner.astype(float) for corner in mesh.bounds))
     corners = mesh.vertices[mesh.faces].astype(float)

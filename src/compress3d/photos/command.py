@@ -26,12 +26,10 @@ def reconstruct_files(
     """Rebuild an object from photographs and write it; prints what was done to each photograph, and the verdict.
 
     Args:
-        names: files, folders, patterns; see `photos.collect`.
-        out: files to write; see `outputs.write`.
+        names, out: files to read and to write; see `photos.collect` and `outputs.write`.
         run_id: network; the best one that ships where empty.
-        rate: for networks that serve several.
-        background: one of `photos.METHODS`.
-        threshold: a voxel is occupied above it.
+        rate, threshold: see `reconstruction.reconstruct`.
+        background: how it is found, one of `photos.METHODS`.
 
     Raises:
         DataError: no photograph can be used, or a file cannot be written.

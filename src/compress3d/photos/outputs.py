@@ -26,9 +26,8 @@ def check_names(paths: Iterable[str | Path]) -> list[Path]:
     found = [Path(path) for path in paths]
     for path in found:
         if path.suffix.lower() not in SUFFIXES:
-            raise ConfigError(
-                path, "is of no kind that can be written", f"end its name in one of {', '.join(SUFFIXES)}"
-            )
+            remedy = f"end its name in one of {', '.join(SUFFIXES)}"
+            raise ConfigError(path, "is of no kind that can be written", remedy)
         if path.is_dir():
             raise ConfigError(path, "is a folder", "name a file in it")
     return found

@@ -39,7 +39,15 @@ def page(found: Reconstruction, assessment: Assessment, title: str) -> str:
     Raises:
         ConfigError: plotly or matplotlib is not installed, or the book's scripts are not there.
     """
-    payload = _payload(found, assessment, title)
+    try:
+        import plotly
+
+        payload = _payload(found, assessment, title)
+    except ImportError as error:
+        remedy = "pip install 'compress3d[book]', or write .glb, .obj or .npz"
+        raise ConfigError("an .html viewer", f"needs the package {error.name}", remedy) from None
+    library = Path(plotly.__file__).parent / "package_data/plotly.min.js"
+    scripts = [library.read_text(encoding="utf-8"), *(_asset(name) for name in SCRIPTS)]
     words = f"{int(found.occupancy.sum()):,} voxels to turn, drawn by a script."
     body = [
         f"<h1>{html.escape(title)}</h1>",
@@ -57,37 +65,26 @@ def page(found: Reconstruction, assessment: Assessment, title: str) -> str:
         ),
         "</table>",
     ]
-    scripts = "".join(f"<script>{text}</script>\n" for text in _scripts())
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{_asset('compress3d.css')}{_COLOURS}</style>\n{scripts}</head>\n"
+        f"<title>{html.escape(title)}</title>\n<style>{_asset('compress3d.css')}{_COLOURS}</style>\n"
+        + "".join(f"<script>{text}</script>\n" for text in scripts)
+        + "</head>\n"
         "<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"
     )
 
 
 def _payload(found: Reconstruction, assessment: Assessment, title: str) -> dict:
-    try:
-        from compress3d.figures.style import body_colour, name
-        from compress3d.figures.viewer import Shape, viewer
+    from compress3d.figures.style import body_colour, name
+    from compress3d.figures.viewer import Shape, viewer
 
-        method = f"{name(found.run.model)} {found.setting.rate:g}:1"
-        views = [photo.image for photo in found.photos]
-        decoded = {} if found.arrived is None else {method: list(found.arrived)}
-        note = f"{int(found.occupancy.sum()):,} voxels, mean voxel confidence {assessment.confidence:.2f}"
-        shape = Shape(title, {method: found.occupancy}, views, {method: note}, decoded=decoded)
-        return viewer([shape], {method: body_colour(found.run.model)}).payload
-    except ImportError as error:
-        raise _needs(error.name) from None
-
-
-def _scripts() -> list[str]:
-    try:
-        import plotly
-    except ImportError as error:
-        raise _needs(error.name) from None
-    library = Path(plotly.__file__).parent / "package_data/plotly.min.js"
-    return [library.read_text(encoding="utf-8"), *(_asset(name) for name in SCRIPTS)]
+    method = f"{name(found.run.model)} {found.setting.rate:g}:1"
+    views = [photo.image for photo in found.photos]
+    decoded = {} if found.arrived is None else {method: list(found.arrived)}
+    note = f"{int(found.occupancy.sum()):,} voxels, mean voxel confidence {assessment.confidence:.2f}"
+    shape = Shape(title, {method: found.occupancy}, views, {method: note}, decoded=decoded)
+    return viewer([shape], {method: body_colour(found.run.model)}).payload
 
 
 def _asset(name: str) -> str:
@@ -96,9 +93,3 @@ def _asset(name: str) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(path, f"cannot be read ({error.strerror})", "restore it from git, or write .glb") from None
-
-
-def _needs(package: str | None) -> ConfigError:
-    return ConfigError(
-        "an .html viewer", f"needs the package {package}", "pip install 'compress3d[book]', or write .glb, .obj or .npz"
-    )
