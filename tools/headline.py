@@ -84,22 +84,22 @@ def write_photographs(path: Path) -> None:
     from compress3d import metrics, photos
     from compress3d.data.testset import open_test_set
     from compress3d.figures.voxels import draw_voxels
-    from compress3d.photos import synthetic as scenes
-    from compress3d.photos.rebuild import rebuild
+    from compress3d.photos import synthetic
+    from compress3d.photos.reconstruction import reconstruct
     from compress3d.runs import find
 
     store, run = open_test_set(), find(f"{SCALE}/implicit-r{RATE}-s0")
-    row = [record.uid for record in store.objects].index(PHOTOGRAPHED)
+    row = store.row(PHOTOGRAPHED)
     with tempfile.TemporaryDirectory() as folder:
-        files = scenes.photographs(store, row, Path(folder))
-        ready, _ = photos.prepare_all(files, scale(SCALE).image_size, ground=run.background)
+        files = synthetic.photographs(store, row, Path(folder))
+        ready, _ = photos.prepare_all(files, scale(SCALE).image_size, background=run.background)
         shown = [ImageOps.exif_transpose(Image.open(file)).convert("RGBA") for file in files]
-    found = rebuild(ready, run)
+    found = reconstruct(ready, run)
     with plot_style():
         figure = plt.figure(figsize=(9, 2.9))
         grid = figure.add_gridspec(2, 9, wspace=0.08, hspace=0.2, left=0.01, right=0.99, top=0.93, bottom=0.01)
         for column, (photograph, photo) in enumerate(zip(shown, ready, strict=True)):
-            for line, picture in enumerate((photograph, photo.picture)):
+            for line, picture in enumerate((photograph, photo.image)):
                 ax = figure.add_subplot(grid[line, column])
                 ax.imshow(picture, interpolation="nearest" if line else None)
                 ax.axis("off")

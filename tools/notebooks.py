@@ -21,6 +21,7 @@ from typing import Any
 from compress3d import paths
 from compress3d.errors import Compress3DError, ConfigError, DataError
 from compress3d.figures.display import BOOK_VARIABLE
+from compress3d.io import write_atomically
 
 CELL_SECONDS = 600  # a cell that runs longer than this is stuck; the slowest page trains for about a minute
 JOBS = 2
@@ -129,10 +130,7 @@ def write(notebook, path: Path) -> None:
     """Write a notebook atomically, with a line feed at the end."""
     import nbformat
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    write_atomically(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())
 
 
 def execute(

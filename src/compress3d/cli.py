@@ -287,9 +287,9 @@ def reconstruct(
     threshold: Annotated[float, typer.Option(help="A voxel is occupied above this probability.")] = 0.4,
 ) -> None:
     """Rebuild an object from your own photographs, and say what was done to each and whether to trust the result."""
-    from compress3d.photos.reconstruct import reconstruct as rebuild_photos
+    from compress3d.photos.command import reconstruct_files
 
-    rebuild_photos(photos, out, run, rate, background, threshold)
+    reconstruct_files(photos, out, run, rate, background, threshold)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.fake_shapenet import Imitation
+from benchmarks.fake_shapenet import FakeShapeNet
 from benchmarks.shapenet_build import watch
 from compress3d.cli import app
 from compress3d.data.parallel import ordered_map
@@ -36,7 +36,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="m
 def work(tmp_path_factory) -> Path:
     """A folder with `in`: 60 objects in two archives."""
     top = tmp_path_factory.mktemp("scale")
-    Imitation(COUNT).write_archives(top / "in")
+    FakeShapeNet(COUNT).write_archives(top / "in")
     return top
 
 

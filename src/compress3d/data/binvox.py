@@ -5,7 +5,6 @@ Source: binvox by P. Min; the axis order is that of `lib/binvox_rw.py` in the pu
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -79,23 +78,6 @@ def encode_binvox(occupancy: np.ndarray, translate: tuple[float, float, float] =
     where = " ".join(f"{value:g}" for value in translate)
     header = f"#binvox 1\ndim {edge} {edge} {edge}\ntranslate {where}\nscale {scale:g}\ndata\n"
     return header.encode("ascii") + runs.tobytes()
-
-
-def read_binvox(path: str | Path, size: int | None = 32) -> np.ndarray:
-    """Occupancy from a binvox file; returns and raises as `decode_binvox`."""
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(path, f"cannot be read ({error.strerror})", _REMEDY) from None
-    return decode_binvox(data, path, size)
-
-
-def write_binvox(path: str | Path, occupancy: np.ndarray, **header) -> None:
-    """Write occupancy bool `(n, n, n)` as a binvox file; the file is complete or absent, never half."""
-    path = Path(path)
-    beside = path.with_name(path.name + ".partial")
-    beside.write_bytes(encode_binvox(occupancy, **header))
-    os.replace(beside, path)
 
 
 def _header(data: bytes, name: str | Path) -> tuple[int, bytes]:

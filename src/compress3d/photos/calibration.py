@@ -1,6 +1,6 @@
 """Mean voxel confidence against IoU, of objects framed well and in ways that go wrong.
 
-What `compress3d.photos.trust` judges by comes from here.
+What `compress3d.photos.confidence` judges by comes from here.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from compress3d.data.store import Store
 from compress3d.data.testset import open_test_set
 from compress3d.engine.evaluate import VIEWS, held_out, load_model
 from compress3d.engine.studies import save_study
-from compress3d.photos import frame
-from compress3d.photos import synthetic as scenes
-from compress3d.photos.rebuild import best_run, send, with_voxels
-from compress3d.photos.trust import mean_confidence
+from compress3d.photos import frame, synthetic
+from compress3d.photos.confidence import mean_confidence
+from compress3d.photos.reconstruction import best_run, send, with_voxels
 from compress3d.runs import Run
 from compress3d.scales import scale
 from compress3d.transmit import setting
@@ -40,16 +39,16 @@ def views_of_case(run: Run, store: Store, rows: np.ndarray, case: str) -> torch.
             five objects" four of five show others; "lying on its side" turns all by 90 degrees; "in a room" keeps a
             crowded background.
     """
-    size, background = scale(run.scale).image_size, frame.GROUNDS[run.background]
+    size, background = scale(run.scale).image_size, frame.BACKGROUND_GREY[run.background]
     objects = []
     for number, row in enumerate(rows):
         views = test_view_order(store.objects[row].uid)[: 1 if case == ONE else VIEWS]
         shown = []
         for n, view in enumerate(views):
             of = rows[(number + 13 * n) % len(rows)] if case == MIXED else row
-            image = scenes.cut_out(store, of, view)
+            image = synthetic.rgba_image(store, of, view)
             if case == ROOM:
-                room = scenes.in_room(image, store, (160, 160), seed=1000 * number + n)
+                room = synthetic.in_room(image, store, (160, 160), seed=1000 * number + n)
                 shown.append(np.asarray(room.resize((size, size), Image.Resampling.BOX)))
                 continue
             pixels = np.asarray(image)
@@ -174,7 +173,7 @@ def calibrate(scale_name: str = "demo", runs: list[Run] | None = None) -> dict:
         networks[run.id] = found
     measured = next(iter(shown.values()))
     filled = {
-        case: float(np.mean([frame.runs_through(p) for p in measured[case].flatten(0, 1).permute(0, 2, 3, 1).numpy()]))
+        case: float(np.mean([frame.border_occupancy(p) for p in measured[case].flatten(0, 1).movedim(1, 3).numpy()]))
         for case in (FRAMED, ROOM)
     }
     test = {"store": store.name, "objects": [store.objects[row].uid for row in rows]}

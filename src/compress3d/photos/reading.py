@@ -30,23 +30,14 @@ _DEPTHS = (8, 10, 12, 14, 16, 24, 32)  # bits that cameras and scanners really f
 _DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _REDUCIBLE = ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV")  # modes of which Pillow forms means
 _ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_TURN_WORDS = {
-    2: "mirrored",
-    3: "turned by 180 degrees",
-    4: "flipped upside down",
-    5: "mirrored and turned left",
-    6: "turned right",
-    7: "mirrored and turned right",
-    8: "turned left",
+_TURNS = {  # by EXIF orientation
+    2: ("mirrored", Image.Transpose.FLIP_LEFT_RIGHT),
+    3: ("turned by 180 degrees", Image.Transpose.ROTATE_180),
+    4: ("flipped upside down", Image.Transpose.FLIP_TOP_BOTTOM),
+    5: ("mirrored and turned left", Image.Transpose.TRANSPOSE),
+    6: ("turned right", Image.Transpose.ROTATE_270),
+    7: ("mirrored and turned right", Image.Transpose.TRANSVERSE),
+    8: ("turned left", Image.Transpose.ROTATE_90),
 }
 _REMEDY = "save the picture again as JPEG or PNG"
 
@@ -165,9 +156,8 @@ def _decode(image: Image.Image) -> Decoded:
     if frames > 1:
         notes.append(f"first of {frames} frames")
     if kind in ("JPEG", "MPO"):
-        image.draft(
-            None, (WORK, WORK)
-        )  # libjpeg decodes at 1/2, 1/4 or 1/8: 50 megapixels in 0.2 s and 1/64 of the memory
+        # libjpeg decodes at 1/2, 1/4 or 1/8: 50 megapixels in 0.2 s and 1/64 of the memory
+        image.draft(None, (WORK, WORK))
     before = _orientation(image)
     image.load()
     left = _orientation(image)  # Pillow turns TIFF pictures itself, size first, and forgets the tag when it loads them
@@ -179,9 +169,9 @@ def _decode(image: Image.Image) -> Decoded:
     small, note = _srgb(small, profile)
     notes += [note] if note else []
     if left in _TURNS:
-        small = small.transpose(_TURNS[left])
+        small = small.transpose(_TURNS[left][1])
     if orientation in _TURNS:
-        notes.append(f"{_TURN_WORDS[orientation]} (EXIF {orientation})")
+        notes.append(f"{_TURNS[orientation][0]} (EXIF {orientation})")
     if left >= 5:
         size = size[::-1]
     return Decoded(np.array(small), size, mode, kind, orientation, tuple(notes))

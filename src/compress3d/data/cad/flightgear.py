@@ -10,7 +10,7 @@ import numpy as np
 
 from compress3d.data.cad.ac3d import read_ac3d
 from compress3d.data.cad.model import Model
-from compress3d.data.cad.soup import Soup
+from compress3d.data.mesh import Mesh
 
 PACKAGE = "flightgear-data-ai"
 NOSE = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])  # their nose looks along -X, ShapeNet's along -Z
@@ -50,14 +50,14 @@ def find(folder: Path) -> list[Model]:
                 url=_URL,
                 package=PACKAGE,
                 path=path,
-                read=read_soup,
+                read=read_mesh,
                 details={"home": home},
             )
         )
     return models
 
 
-def read_soup(model: Model) -> Soup:
+def read_mesh(model: Model) -> Mesh:
     """Triangles of one aircraft without effects, nose towards -Z.
 
     Raises:

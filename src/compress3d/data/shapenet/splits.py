@@ -112,9 +112,7 @@ def _with_tables(record: ObjectRecord, row: dict[str, str], credit: dict[str, st
         uid=uid,
         source="cad",
         group=row.get("group") or uid,
-        title=credit.get("title", ""),
-        creator=credit.get("creator", ""),
         licence=credit.get("licence") or row.get("licence", ""),
-        url=credit.get("url", ""),
         flags=row.get("flags", ""),
+        **{name: credit.get(name, "") for name in ("title", "creator", "url")},
     )

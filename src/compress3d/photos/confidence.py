@@ -23,10 +23,10 @@ import numpy as np
 
 from compress3d import metrics, results
 from compress3d.photos import frame
-from compress3d.photos.rebuild import Rebuilt
+from compress3d.photos.reconstruction import Reconstruction
 from compress3d.runs import Run
 
-RUNS_THROUGH = 0.5  # mean `frame.runs_through` of the views: 0.00 when framed and 0.995 in a room, over the test set
+BORDER_LIMIT = 0.5  # mean `frame.border_occupancy` of the views: over the test set 0.00 framed, 0.995 in a room
 
 
 def mean_confidence(probability: np.ndarray) -> np.ndarray:
@@ -48,7 +48,7 @@ def mean_confidence(probability: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Trust:
+class Assessment:
     """What is to be said of a result.
 
     Attributes:
@@ -78,29 +78,29 @@ class Trust:
         )
 
 
-def judge(rebuilt: Rebuilt) -> Trust:
+def assess(found: Reconstruction) -> Assessment:
     """Whether a result can be trusted, by its confidence and by what the network was shown.
 
     Raises:
         DataError: the calibration file is damaged.
     """
-    confidence = float(mean_confidence(rebuilt.probability))
-    known, reasons = calibration(rebuilt.run), []
-    threshold = known["threshold"]
-    side = known["below"] if threshold is not None and confidence < threshold else known["above"]
-    ground = frame.GROUNDS[rebuilt.run.background]
-    filled = float(np.mean([frame.runs_through(photo.picture, ground) for photo in rebuilt.photos]))
-    if filled > RUNS_THROUGH:
+    confidence = float(mean_confidence(found.probability))
+    limits, reasons = calibration(found.run), []
+    threshold = limits["threshold"]
+    side = limits["below"] if threshold is not None and confidence < threshold else limits["above"]
+    background = frame.BACKGROUND_GREY[found.run.background]
+    filled = float(np.mean([frame.border_occupancy(photo.image, background) for photo in found.photos]))
+    if filled > BORDER_LIMIT:
         reasons.append(
             f"the background is in the pictures ({filled:.0%} of their edges are filled), and this network only knows"
-            " objects on a plain ground: photograph on one, or cut the object out (PNG with transparency)"
+            " objects on a plain background: photograph on one, or cut the object out (PNG with transparency)"
         )
     if threshold is not None and confidence < threshold:
         reasons.append(
             f"the mean voxel confidence is {confidence:.2f}, and of the test objects below {threshold:.2f} only"
             f" {side['useful']:.0%} were better than a mean shape of the right category"
         )
-    return Trust(confidence, threshold, tuple(reasons), side["useful"])
+    return Assessment(confidence, threshold, tuple(reasons), side["useful"])
 
 
 def calibration(run: Run) -> dict:

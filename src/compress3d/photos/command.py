@@ -8,30 +8,28 @@ from collections.abc import Sequence
 from compress3d.errors import DataError
 from compress3d.metrics import THRESHOLD
 from compress3d.photos import Photo, collect, prepare_all
+from compress3d.photos.confidence import Assessment, assess
 from compress3d.photos.outputs import check_names, write
-from compress3d.photos.rebuild import Rebuilt, best_run, check, rebuild
-from compress3d.photos.trust import Trust, judge
+from compress3d.photos.reconstruction import Reconstruction, best_run, check, reconstruct
 from compress3d.runs import find
 from compress3d.scales import scale
 
 
-def reconstruct(
+def reconstruct_files(
     names: Sequence[str],
     out: Sequence[str],
     run_id: str = "",
     rate: float | None = None,
     background: str = "auto",
     threshold: float = THRESHOLD,
-) -> tuple[Rebuilt, Trust]:
+) -> tuple[Reconstruction, Assessment]:
     """Rebuild an object from photographs and write it; prints what was done to each photograph, and the verdict.
 
     Args:
-        names: files, folders, patterns; see `photos.collect`.
-        out: files to write; see `outputs.write`.
+        names, out: files to read and to write; see `photos.collect` and `outputs.write`.
         run_id: network; the best one that ships where empty.
-        rate: for networks that serve several.
-        background: one of `photos.METHODS`.
-        threshold: a voxel is occupied above it.
+        rate, threshold: see `reconstruction.reconstruct`.
+        background: how it is found, one of `photos.METHODS`.
 
     Raises:
         DataError: no photograph can be used, or a file cannot be written.
@@ -42,20 +40,20 @@ def reconstruct(
     run = find(run_id) if run_id else best_run()
     check(run, rate, threshold)
     photos, left_out = prepare_all(files, scale(run.scale).image_size, background, run.background, _say)
-    rebuilt = rebuild(photos, run, rate, threshold)
-    trust = judge(rebuilt)
+    found = reconstruct(photos, run, rate, threshold)
+    assessment = assess(found)
     missing = f", {len(left_out)} left out" if left_out else ""
-    sent = f"{run.id} at {rebuilt.setting.rate:g}:1, {rebuilt.bytes_per_view:g} bytes a view"
+    sent = f"{run.id} at {found.setting.rate:g}:1, {found.bytes_per_view:g} bytes a view"
     print(f"{len(photos)} views used{missing}; {sent}")
-    occupied, voxels = int(rebuilt.occupancy.sum()), rebuilt.occupancy.size
+    occupied, voxels = int(found.occupancy.sum()), found.occupancy.size
     print(f"{occupied:,} of {voxels:,} voxels occupied (probability above {threshold:g})")
-    bar = "" if trust.threshold is None else f" ({trust.threshold:.2f} is needed)"
-    print(f"mean voxel confidence {trust.confidence:.2f}{bar}")
-    print(trust.sentence)
+    bar = "" if assessment.threshold is None else f" ({assessment.threshold:.2f} is needed)"
+    print(f"mean voxel confidence {assessment.confidence:.2f}{bar}")
+    print(assessment.sentence)
     for path in paths:
-        write(path, rebuilt, trust)
+        write(path, found, assessment)
         print(f"wrote {path} ({path.stat().st_size / 1000:,.0f} kB)")
-    return rebuilt, trust
+    return found, assessment
 
 
 def _say(outcome: Photo | DataError) -> None:

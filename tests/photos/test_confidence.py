@@ -9,9 +9,8 @@ from compress3d import results
 from compress3d.data.testset import open_test_set
 from compress3d.errors import ConfigError
 from compress3d.metrics import THRESHOLD
-from compress3d.photos import Photo, calibration, frame, prepare, trust
-from compress3d.photos import synthetic as scenes
-from compress3d.photos.rebuild import Rebuilt, best_run, check, rebuild, with_voxels
+from compress3d.photos import Photo, calibration, confidence, frame, prepare, synthetic
+from compress3d.photos.reconstruction import Reconstruction, best_run, check, reconstruct, with_voxels
 from compress3d.runs import find
 from compress3d.transmit import setting
 
@@ -19,7 +18,7 @@ from compress3d.transmit import setting
 def test_mean_confidence_equals_a_loop():
     p = np.random.default_rng(0).random((3, 4, 4, 4))
     p[2] *= THRESHOLD
-    for found, grid in zip(trust.mean_confidence(p), p, strict=True):
+    for found, grid in zip(confidence.mean_confidence(p), p, strict=True):
         sure = [value for value in grid.ravel() if value > THRESHOLD]
         assert found == pytest.approx(sum(sure) / len(sure) if sure else 0)
 
@@ -27,31 +26,31 @@ def test_mean_confidence_equals_a_loop():
 def rebuilt(p, picture):
     run = find("demo/implicit-r384-s0")
     photo = Photo(Path("a.png"), picture, (64, 64), "RGB", "PNG", 1, (), "kept", 1.0, (0, 0, 64, 64))
-    return Rebuilt(run, setting(run), [photo], np.full((4, 4, 4), p, np.float32), 0.4, 32.0, None)
+    return Reconstruction(run, setting(run), [photo], np.full((4, 4, 4), p, np.float32), 0.4, 32.0, None)
 
 
 def test_a_result_is_doubted_for_low_confidence_and_for_a_kept_background():
     framed, filled = np.zeros((64, 64, 3), np.uint8), np.full((64, 64, 3), 90, np.uint8)
     framed[20:50, 10:54] = 200
-    limit = trust.calibration(find("demo/implicit-r384-s0"))["threshold"]
-    good = trust.judge(rebuilt(limit + 0.1, framed))
+    limit = confidence.calibration(find("demo/implicit-r384-s0"))["threshold"]
+    good = confidence.assess(rebuilt(limit + 0.1, framed))
     assert not good.reasons and "Nothing speaks against" in good.sentence and 0.5 < good.useful <= 1
-    (reason,) = trust.judge(rebuilt(limit - 0.1, framed)).reasons
+    (reason,) = confidence.assess(rebuilt(limit - 0.1, framed)).reasons
     assert "mean voxel confidence" in reason
-    (reason,) = trust.judge(rebuilt(limit + 0.1, filled)).reasons
+    (reason,) = confidence.assess(rebuilt(limit + 0.1, filled)).reasons
     assert "background" in reason
-    both = trust.judge(rebuilt(limit - 0.1, filled))
+    both = confidence.assess(rebuilt(limit - 0.1, filled))
     assert len(both.reasons) == 2 and both.sentence.startswith("Not to be trusted: ")
 
 
 def test_pictures_that_run_through_are_seen_and_touching_one_edge_is_not():
     picture = np.zeros((32, 32, 3), np.uint8)
-    assert frame.runs_through(picture) == 0
+    assert frame.border_occupancy(picture) == 0
     picture[:16, 8:24] = 99
-    assert frame.runs_through(picture) == 0  # one edge
+    assert frame.border_occupancy(picture) == 0  # one edge
     picture[:, 8:24] = 99
-    assert frame.runs_through(picture) == 0.5
-    assert frame.runs_through(np.full((32, 32, 3), 240, np.uint8), ground=240) == 0
+    assert frame.border_occupancy(picture) == 0.5
+    assert frame.border_occupancy(np.full((32, 32, 3), 240, np.uint8), background=240) == 0
 
 
 def test_best_cut_equals_brute_force():
@@ -86,9 +85,9 @@ def test_the_shipped_calibration_follows_from_the_values_it_ships():
 
 def test_a_run_without_a_calibration_of_its_own_takes_the_median():
     known = results.load("demo/confidence")
-    assert trust.calibration(find("demo/implicit-r480-s0")) == known["networks"]["demo/implicit-r480-s0"]
-    assert trust.calibration(find("demo/implicit-r384-600-s0")) == known["median"]
-    assert trust.calibration(find("paper/uncompressed-s0"))["threshold"] is None
+    assert confidence.calibration(find("demo/implicit-r480-s0")) == known["networks"]["demo/implicit-r480-s0"]
+    assert confidence.calibration(find("demo/implicit-r384-600-s0")) == known["median"]
+    assert confidence.calibration(find("paper/uncompressed-s0"))["threshold"] is None
 
 
 @pytest.mark.parametrize("run_id", ["demo/uncompressed-s0", "demo/sequential-s0", "demo/direct-s0", "demo/jpeg2000-s0"])
@@ -96,10 +95,10 @@ def test_every_kind_of_run_rebuilds_photographs(tmp_path, run_id):
     store = open_test_set()
     paths = [tmp_path / f"{n}.png" for n in range(2)]
     for n, path in enumerate(paths):
-        scenes.on_paper(scenes.cut_out(store, 3, n), (300, 200)).save(path)
+        synthetic.on_paper(synthetic.rgba_image(store, 3, n), (300, 200)).save(path)
     run = find(run_id)
     photos = [prepare(path, 64) for path in paths]
-    found = rebuild(photos, run)
+    found = reconstruct(photos, run)
     assert found.probability.shape == (32, 32, 32) and found.bytes_per_view > 0
     assert (found.arrived is None) == (run_id == "demo/uncompressed-s0")
     if found.arrived is not None:

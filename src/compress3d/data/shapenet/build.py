@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
-import pickle
 import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +32,7 @@ from compress3d.data.store import (
 from compress3d.errors import DataError
 
 _PRINTED = 20  # objects left out that are named on the screen; the list beside the store has all
-_TIMED = 6  # objects read and written before the build begins, for the estimate of its time
+_TIMED = 6  # objects read before the build begins, for the estimate of its time
 
 
 def build_shapenet(
@@ -74,9 +73,10 @@ def build_shapenet(
     writer = StoreWriter.open(out, source="shapenet", parameters=parameters)
     try:
         if writer.finished is None:
-            items = _list(found, out, split, wanted, limit, len(writer.done), report)
+            choose = functools.partial(_choose, found, split, wanted, limit)
+            items = _list(found, out, choose, len(writer.done), report)
             todo = [item for item in items if item.record.uid not in writer.done]
-            _estimate_time(todo, writer.work, workers, report)
+            _estimate_time(todo, workers, report)
             _add(writer, items, todo, workers)
         store = writer.finish()
     except DataError:
@@ -107,40 +107,35 @@ def _unpacked(out: Path) -> Path:
     return out.with_name(out.name + ".unpacked")
 
 
-def _list(
-    found: Source,
-    out: Path,
-    split: str | Path | None,
-    categories: list[str] | None,
-    limit: int | None,
-    done: int,
-    report: Callable[[str], None],
-) -> list[Item]:
-    """The objects to build; whether there is room for them is checked before anything large is unpacked."""
-    said = None
+def _list(found: Source, out: Path, choose: Callable, done: int, report: Callable[[str], None]) -> list[Item]:
+    """The objects to build; whether there is room for them is checked before anything large is unpacked.
+
+    `choose()` gives those that take part, as far as the source is listed.
+    """
+    announced = None
     found.list_folders()
     for archive in found.archives:
         unpacked = archives.still_to_unpack(archive, _unpacked(out))
         if unpacked and half_of(archive) != VOXELS:  # voxels are small, come first, and tell how many objects there are
-            said = len(_choose(found, split, categories, limit))
-            report(_room(out, said, done, unpacked))
+            announced = len(choose())
+            report(_room(out, announced, done, unpacked))
         found.list_archive(archive, _unpacked(out))
-    missing = set(categories or ()) - {category_name(folder) for folder, _ in found.keys()}
-    if missing:
-        raise DataError(found.name, f"holds no category {sorted(missing)}", "choose among those that are there")
-    chosen = _choose(found, split, categories, limit)
+    chosen = choose(complete=True)
     if not chosen:
         problem = "holds no object that takes part: no ShapeNetRendering/<synset>/<model>/rendering, or no such split"
         raise DataError(found.name, problem, "name the folder of the whole data set")
-    if len(chosen) != said:
+    if len(chosen) != announced:
         report(_room(out, len(chosen), done))
     return [found.item(key, record) for key, record in chosen.items()]
 
 
 def _choose(
-    found: Source, split: str | Path | None, categories: list[str] | None, limit: int | None
+    found: Source, split: str | Path | None, categories: list[str] | None, limit: int | None, complete: bool = False
 ) -> dict[Key, ObjectRecord]:
-    """The objects that take part, as far as the source is listed, sorted."""
+    """The objects that take part, sorted; where the source is listed completely, every category must be there."""
+    missing = set(categories or ()) - {category_name(folder) for folder, _ in found.keys()}
+    if complete and missing:
+        raise DataError(found.name, f"holds no category {sorted(missing)}", "choose among those that are there")
     chosen: dict[Key, ObjectRecord] = {}
     taken: dict[str, int] = {}
     for key, record in records(found.keys(), set(found.objects[VOXELS]), found.tables, split).items():
@@ -155,10 +150,7 @@ def _choose(
 def _room(out: Path, count: int, done: int, unpacked: int = 0) -> str:
     """What the build takes of the disk, for people. DataError: there is not so much.
 
-    Args:
-        count: objects in all, 0 where that is not known yet.
-        done: how many of them an interrupted build left.
-        unpacked: bytes of a plain tar that is made first, and removed at the end.
+    `count` objects in all (0: not known yet), `done` of them there already, and a plain tar of `unpacked` bytes.
     """
     free = check_disk(out, max(0, count - done), unpacked)
     parts = []
@@ -171,36 +163,26 @@ def _room(out: Path, count: int, done: int, unpacked: int = 0) -> str:
     return f"{'; '.join(parts)} ({in_words(free)} are free)"
 
 
-def _estimate_time(todo: list[Item], folder: Path, workers: int, report: Callable[[str], None]) -> None:
-    """Read and write a few objects spread over the list, and say how long all will take at that speed.
-
-    Args:
-        folder: on the disk that the store comes to.
-    """
-    reading, writing = [], []
-    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-        for item in todo[:: max(1, len(todo) // _TIMED)][:_TIMED]:
-            began = time.perf_counter()
-            try:
-                sent = pickle.dumps(read_item(item), pickle.HIGHEST_PROTOCOL)
-            except DataError:
-                continue
-            received = time.perf_counter()
-            for array in pack_object(item.record.uid, *pickle.loads(sent)).values():
-                for _ in range(2):  # each row when it is written, each file at the end
-                    hashlib.sha256(array).digest()
-                file.write(array)
-            reading.append(received - began)
-            writing.append(time.perf_counter() - received)
-        if not reading:
-            return
+def _estimate_time(todo: list[Item], workers: int, report: Callable[[str], None]) -> None:
+    """Read and pack a few objects spread over the list, and say how long all will take at that speed."""
+    reading, packing = [], []
+    for item in todo[:: max(1, len(todo) // _TIMED)][:_TIMED]:
         began = time.perf_counter()
-        os.fsync(file.fileno())
-        disk = (time.perf_counter() - began) / len(reading)
-    read, write = statistics.median(reading), statistics.median(writing)
-    each = max((read + write) / max(1, min(workers + 1, os.cpu_count() or 1)), read / max(1, workers), write, disk)
-    speed = f"{each * 1e3:.0f} ms an object, measured on {len(reading)}"
-    report(f"about {_duration(each * len(todo))} if nothing else is running here ({speed})")
+        try:
+            arrays = read_item(item)
+        except DataError:
+            continue
+        read = time.perf_counter()
+        for array in pack_object(item.record.uid, *arrays).values():
+            for _ in range(2):  # each row when it is written, each file at the end
+                hashlib.sha256(array).digest()
+        reading.append(read - began)
+        packing.append(time.perf_counter() - read)
+    if reading:
+        read, pack = statistics.median(reading), statistics.median(packing)
+        each = max((read + pack) / max(1, min(workers + 1, os.cpu_count() or 1)), read / max(1, workers), pack)
+        speed = f"{each * 1e3:.0f} ms an object, measured on {len(reading)}"
+        report(f"about {_duration(each * len(todo))} if nothing else is running here ({speed})")
 
 
 def _duration(seconds: float) -> str:

@@ -19,7 +19,7 @@ WITHOUT_VOXELS = ("original", "small")  # compression RNNs alone
 
 
 @dataclass(frozen=True)
-class Rebuilt:
+class Reconstruction:
     """One object out of photographs.
 
     Attributes:
@@ -71,7 +71,9 @@ def send(run: Run, model: nn.Module, images: Tensor, at: Setting) -> np.ndarray:
     return probabilities(model, images, at.iterations)
 
 
-def rebuild(photos: list[Photo], run: Run, rate: float | None = None, threshold: float = THRESHOLD) -> Rebuilt:
+def reconstruct(
+    photos: list[Photo], run: Run, rate: float | None = None, threshold: float = THRESHOLD
+) -> Reconstruction:
     """Send photographs at a rate and rebuild the object.
 
     Args:
@@ -85,8 +87,8 @@ def rebuild(photos: list[Photo], run: Run, rate: float | None = None, threshold:
         CheckpointError: its weights are missing.
 
     Example:
-        >>> rebuilt = rebuild([prepare("chair.jpg", 64)], find("demo/implicit-r384-s0"))             # doctest: +SKIP
-        >>> rebuilt.occupancy.shape                                                                  # doctest: +SKIP
+        >>> found = reconstruct([prepare("chair.jpg", 64)], find("demo/implicit-r384-s0"))           # doctest: +SKIP
+        >>> found.occupancy.shape                                                                  # doctest: +SKIP
         (32, 32, 32)
     """
     check(run, rate, threshold)
@@ -98,11 +100,11 @@ def rebuild(photos: list[Photo], run: Run, rate: float | None = None, threshold:
         arrived, cost = arrived_pictures(run, model, images, at), bytes_per_view(run, at)
         probability = probabilities(model, images, at.iterations)
     shown = None if arrived is None else arrived[0].permute(0, 2, 3, 1).contiguous().numpy()
-    return Rebuilt(run, at, list(photos), probability[0], threshold, cost, shown)
+    return Reconstruction(run, at, list(photos), probability[0], threshold, cost, shown)
 
 
 def check(run: Run, rate: float | None = None, threshold: float = THRESHOLD) -> None:
-    """Whether `rebuild` can serve these, before any photograph is read; errors as there."""
+    """Whether `reconstruct` can serve these, before any photograph is read; errors as there."""
     if run.model in WITHOUT_VOXELS:
         raise ConfigError(run.id, "compresses pictures and makes no voxels", "choose another run; `compress3d runs`")
     setting(run, rate)

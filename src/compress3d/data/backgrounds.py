@@ -14,7 +14,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 KEPT = 64  # decoded pictures: 64 of VOC's 500 x 375 are 36 MB
 
 
-class Backdrops:
+class BackgroundImages:
     """A folder of pictures, at any depth, in the order of their names.
 
     Args:
@@ -24,7 +24,7 @@ class Backdrops:
         DataError: the folder is missing or holds no picture.
 
     Example:
-        >>> Backdrops("VOC2012/JPEGImages").crop(np.random.default_rng(0), 128).shape  # doctest: +SKIP
+        >>> BackgroundImages("VOC2012/JPEGImages").crop(np.random.default_rng(0), 128).shape  # doctest: +SKIP
         (128, 128, 3)
     """
 
@@ -42,9 +42,9 @@ class Backdrops:
         Raises:
             DataError: the picture cannot be read.
         """
-        picture = _decode(self.files[rng.integers(len(self.files))], side)
-        top, left = (rng.integers(0, extent - side, endpoint=True) for extent in picture.shape[:2])
-        return picture[top : top + side, left : left + side]
+        image = _decode(self.files[rng.integers(len(self.files))], side)
+        top, left = (rng.integers(0, extent - side, endpoint=True) for extent in image.shape[:2])
+        return image[top : top + side, left : left + side]
 
 
 @lru_cache(maxsize=KEPT)
@@ -52,10 +52,10 @@ def _decode(path: Path, least: int) -> np.ndarray:
     """A picture as uint8 (H, W, 3), enlarged where its shorter side is below `least`."""
     try:
         with Image.open(path) as file:
-            picture = file.convert("RGB")
+            image = file.convert("RGB")
     except (OSError, ValueError) as error:
         raise DataError(path, f"is no picture ({error})", "remove it from the folder of backgrounds") from error
-    factor = least / min(picture.size)
+    factor = least / min(image.size)
     if factor > 1:
-        picture = picture.resize([max(least, round(side * factor)) for side in picture.size])
-    return np.asarray(picture)
+        image = image.resize([max(least, round(side * factor)) for side in image.size])
+    return np.asarray(image)
