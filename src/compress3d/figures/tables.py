@@ -1,47 +1,16 @@
-"""Tables of the book: paper | ours | difference | status, and plain ones. Numbers come from files, never typed here.
-
-`book/paper.yml` holds every number that the papers print, once:
-
-    golts2021:
-      table1:
-        ours_60_epochs: {value: 0.66, std: 0.20, where: "Table 1"}
-"""
+"""Tables of the book: paper | ours | difference | status, and plain ones. Numbers come from files, never typed here."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from compress3d import paths
 from compress3d.errors import DataError
+from compress3d.paper import paper as paper  # pages take it from here
 
 MISSING = "–"
-
-
-def paper(key: str, path: Path | None = None) -> dict[str, Any]:
-    """An entry of `book/paper.yml` by its dotted key: at least `value` and `where`.
-
-    Raises:
-        DataError: the file or the key is missing.
-
-    Example:
-        >>> paper("golts2021.table1.ours_60_epochs")["value"]
-        0.66
-    """
-    import yaml
-
-    path = path or paths.book() / "paper.yml"
-    if not path.is_file():
-        raise DataError(path, "does not exist", "restore it from git")
-    node: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for part in key.split("."):
-        if not isinstance(node, dict) or part not in node:
-            raise DataError(path, f"has no entry {key!r}", "look the key up in the file")
-        node = node[part]
-    return node
 
 
 @dataclass(frozen=True)
