@@ -47,7 +47,7 @@ def test_every_entry_has_numbers_and_a_place():
             assert values and all(type(v) in (int, float) and math.isfinite(v) for v in values), key
 
 
-# One file a document in printed/, typed by hand from the paper, apart from book/paper.yml: "key name=number ..." a line.
+# One file a document, typed by hand from the paper, apart from book/paper.yml; a line is "key name=number ...".
 TRANSCRIPTIONS = Path(__file__).parent / "printed"
 
 
