@@ -78,9 +78,8 @@ def jpeg2000_keeps_texture_at_48(evidence: Evidence) -> Answer:
     jpeg = {a: evidence.point("jpeg2000", 48, a)["psnr"] for a in ("payload", "file")}
     verdicts = [judge_parts(value > net for net in nets.values()) for value in jpeg.values()]
     text = ", ".join(f"{m} {v:.1f}" for m, v in nets.items())
-    return payload_first(
-        *verdicts
-    ), f"PSNR in dB: JPEG 2000 {jpeg['payload']:.1f} (payload), {jpeg['file']:.1f} (whole files), {text}"
+    text = f"JPEG 2000 {jpeg['payload']:.1f} (payload), {jpeg['file']:.1f} (whole files), {text}"
+    return payload_first(*verdicts), f"PSNR in dB: {text}"
 
 
 @claim("texture-not-needed-for-3d")
