@@ -141,13 +141,13 @@ def test_classes_of_three_test_sets(study):
 
 def test_quoted_row_mixes_two_averages():
     """FACTS C1: 1 to 4 views are means of class means, 5 views is the mean over objects."""
-    table = {c: entry["value"] for c, entry in paper("xie2019pix2vox.r2n2_by_category").items()}
-    weights = {c: entry["value"] for c, entry in paper("xie2019pix2vox.test_objects").items()}
+    table = {c: entry["value"] for c, entry in paper("xie2019.r2n2_by_category").items()}
+    weights = {c: entry["value"] for c, entry in paper("xie2019.test_objects").items()}
     quoted = paper("literature_by_views.r2n2")["value"]
     for n in range(4):
         assert np.mean([v[n] for v in table.values()]) == pytest.approx(quoted[n], abs=0.002)
     assert comparison.weighted_mean({c: v[4] for c, v in table.items()}, weights) == pytest.approx(quoted[4], abs=0.001)
-    assert paper("choy2016r2n2.res3d_gru_3")["value"] == quoted[4]
+    assert paper("choy2016.variants.res3d_gru_3")["value"] == quoted[4]
 
 
 def test_figures(study):

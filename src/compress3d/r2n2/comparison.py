@@ -41,11 +41,11 @@ class RelatedNetwork:
 
 
 RELATED_NETWORKS = {
-    "3D-LSTM-1": RelatedNetwork("lstm-1", "lstm-1", "choy2016r2n2.lstm_1", "#d100d1", dashed=True),
-    "3D-GRU-1": RelatedNetwork("gru-1", "gru-1", "choy2016r2n2.gru_1", "#0e8a9c", dashed=True),
-    "3D-LSTM-3": RelatedNetwork("uncompressed", "lstm-3", "choy2016r2n2.lstm_3", "#d100d1"),
-    "3D-GRU-3": RelatedNetwork("gru-3", "gru-3", "choy2016r2n2.gru_3", "#0e8a9c"),
-    "Res3D-GRU-3": RelatedNetwork("res-gru-3", "res-gru-3", "choy2016r2n2.res3d_gru_3", "#c46a00"),
+    "3D-LSTM-1": RelatedNetwork("lstm-1", "lstm-1", "choy2016.variants.lstm_1", "#d100d1", dashed=True),
+    "3D-GRU-1": RelatedNetwork("gru-1", "gru-1", "choy2016.variants.gru_1", "#0e8a9c", dashed=True),
+    "3D-LSTM-3": RelatedNetwork("uncompressed", "lstm-3", "choy2016.variants.lstm_3", "#d100d1"),
+    "3D-GRU-3": RelatedNetwork("gru-3", "gru-3", "choy2016.variants.gru_3", "#0e8a9c"),
+    "Res3D-GRU-3": RelatedNetwork("res-gru-3", "res-gru-3", "choy2016.variants.res3d_gru_3", "#c46a00"),
     "Pix2Vox-F": RelatedNetwork("pix2vox-f", "", "", "#1f5fd0"),
 }
 
@@ -356,8 +356,8 @@ def categories(study: Mapping, scale_name: str, names: Sequence[str] = OURS_BY_C
     networks = study["networks"]
     ours = {n: networks[ids[n]]["counts"][0] for n in names if n in ids and ids[n] in networks}
     tested = list(study["test"]["categories"])
-    r2n2, pix2vox = (paper(f"xie2019pix2vox.{key}") for key in ("r2n2_by_category", "pix2vox_f_by_category"))
-    kar, res = (paper(f"choy2016pascal.{key}") for key in ("kar", "res3d_gru_3"))
+    r2n2, pix2vox = (paper(f"xie2019.{key}") for key in ("r2n2_by_category", "pix2vox_f_by_category"))
+    kar, res = (paper(f"choy2016.{key}") for key in ("pascal_kar", "pascal_res3d_gru_3"))
 
     def value(entries: Mapping, key: str | None) -> float | None:
         found = entries[key]["value"] if key in entries else None
@@ -370,7 +370,7 @@ def categories(study: Mapping, scale_name: str, names: Sequence[str] = OURS_BY_C
 
     rows = [row(c, c, PASCAL.get(c)) for c in (*r2n2, "bike")]
     rows += [row(p, None, p) for p in kar if p not in (*PASCAL.values(), "mean")]
-    weights = {c: entry["value"] for c, entry in paper("xie2019pix2vox.test_objects").items()}
+    weights = {c: entry["value"] for c, entry in paper("xie2019.test_objects").items()}
     means = [weighted_mean({c: value(of, c) for c in of}, weights) for of in (r2n2, pix2vox)]
     rows.append(["mean of all", len(tested), *(ours[n]["miou"] if n in ours else None for n in names), *means,
                  value(kar, "mean"), value(res, "mean")])  # fmt: skip

@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from compress3d.claims.evidence import FAILED, PARTLY, REPRODUCED, Answer, Evidence, claim, tally
+from compress3d.claims.rules import CONTRADICTED, PARTLY, REPRODUCED, Answer, judge_parts
+from compress3d.joint.claims.evidence import Evidence, claim
 from compress3d.joint.compression import ARCHITECTURES, CompressionRNN
 from compress3d.joint.models import Direct, Implicit, Sequential
 from compress3d.joint.rates import recurrent_iterations, true_rate
+from compress3d.joint.timing import multiply_adds
 from compress3d.layers.binarizer import Binarizer, binarize
 from compress3d.r2n2.network import Encoder, Reconstruction
 from compress3d.runs import LARGEST_N, find
@@ -23,7 +24,6 @@ from compress3d.transmit import settings
 GPU_BYTES = 11 * 2**30  # GTX 1080 Ti
 STATE_BYTES = 16  # a weight, its gradient and Adam's two moments, float32
 BATCH, VIEWS = 6, 5  # Sec. 3.4, Fig. 8
-RATE = 48  # the lowest one of Fig. 8, the longest code
 N_TODERICI = 8  # at 24:1, where Toderici et al. trained
 PAPER = scale("paper")
 
@@ -45,11 +45,11 @@ def training_bytes(make: Callable[[Scale], nn.Module], iterations: int | None = 
     What the forward pass keeps for the backward one, and weights, gradients and Adam's moments. Workspace comes on top.
     """
     model = on_meta(make).train()
-    kept: dict[int, Tensor] = {}
+    stored: dict[int, Tensor] = {}
     weights = {p.untyped_storage()._cdata for p in model.parameters()}
 
     def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage()._cdata] = tensor  # views share a storage, which counts once
+        stored[tensor.untyped_storage()._cdata] = tensor  # views share a storage, which counts once
         return tensor
 
     side, grid = PAPER.image_size, PAPER.grid
@@ -57,20 +57,13 @@ def training_bytes(make: Callable[[Scale], nn.Module], iterations: int | None = 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = model.losses(x, truth, iterations)
     del loss
-    activations = sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in weights)
+    activations = sum(t.untyped_storage().nbytes() for key, t in stored.items() if key not in weights)
     return activations + STATE_BYTES * parameters(model)
 
 
 def gib(size: float) -> str:
     """Bytes for people."""
     return f"{size / 2**30:.1f} GiB"
-
-
-def multiply_adds(call: Callable[..., object], *inputs) -> float:
-    """Multiply-adds of a network or of a part of it."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        call(*inputs)
-    return counter.get_total_flops() / 2
 
 
 @claim("gradient-through-binarizer")
@@ -85,7 +78,7 @@ def gradient_through_binarizer(evidence: Evidence) -> Answer:
     draws = binarize(x.detach().expand(40_000, -1), True, torch.Generator().manual_seed(0))
     bias = (draws.mean(0) - x.detach()).abs().max().item()
     count = parameters(Binarizer())
-    verdict = tally([count == 0, max(errors) == 0, bias < 0.02])
+    verdict = judge_parts([count == 0, max(errors) == 0, bias < 0.02])
     return verdict, (
         f"{count} parameters, gradients differ by {max(errors):g}, means of 40,000 draws by at most {bias:.3f}"
     )
@@ -98,7 +91,7 @@ def direct_extends_implicit(evidence: Evidence) -> Answer:
     single = [s.rate for s in settings(find(f"{evidence.scale}/implicit-r384-s0"))]
     direct, implicit = on_meta(Direct), on_meta(lambda size: Implicit(size, 384))
     shows = hasattr(direct, "compression") and not hasattr(implicit, "compression")
-    verdict = tally([len(rates) >= 6, len(single) == 1, shows])
+    verdict = judge_parts([len(rates) >= 6, len(single) == 1, shows])
     return verdict, (
         f"By design: a direct network serves {len(rates)} rates and pictures, an implicit one {len(single)} and none"
     )
@@ -112,7 +105,7 @@ def memory_forces_small_codec(evidence: Evidence) -> Answer:
         for name in ("original", "small")
     }
     at_48, at_8 = [steps["original"][n] > GPU_BYTES >= steps["small"][n] for n in (0, 1)]
-    verdict = REPRODUCED if at_48 else PARTLY if at_8 else FAILED
+    verdict = REPRODUCED if at_48 else PARTLY if at_8 else CONTRADICTED
     return verdict, (
         f"At least {gib(steps['original'][0])} (N_original) and {gib(steps['small'][0])} (N_small) at 48:1; "
         f"N_original at 8 iterations {gib(steps['original'][1])}, without workspace"
@@ -124,12 +117,12 @@ def scales_linearly_with_picture(evidence: Evidence) -> Answer:
     """Four times the pixels cost 3.8 to 4.2 times the work in codec and 3D encoder, and in its K x K layer."""
     codec, encoder = on_meta(CompressionRNN).eval(), on_meta(lambda size: Encoder(size, size.code_size // 4)).eval()
     growth = []
-    for part, *more in ((codec, 1), (encoder.features,)):
-        costs = [multiply_adds(part, torch.empty(1, 3, side, side, device="meta"), *more) for side in (128, 256)]
+    for part, run in ((codec, lambda model, x: model(x, 1)), (encoder, lambda model, x: model.features(x))):
+        costs = [multiply_adds(part, run, torch.empty(1, 3, side, side, device="meta")) for side in (128, 256)]
         growth.append(costs[1] / costs[0])
     double = Scale("double", 2 * PAPER.image_size, PAPER.width, PAPER.grid)
     square = (double.code_size / PAPER.code_size) ** 2
-    verdict = tally([all(3.8 < g < 4.2 for g in growth), square < 4.2])
+    verdict = judge_parts([all(3.8 < g < 4.2 for g in growth), square < 4.2])
     return verdict, (
         f"From 128 to 256 pixels: codec x {growth[0]:.1f}, the 3D encoder's convolutions x {growth[1]:.1f}, "
         f"its K x K layer x {square:.0f}"
@@ -150,7 +143,7 @@ def receptive_field(encoder: Encoder) -> int:
 def receptive_field_stays(evidence: Evidence) -> Answer:
     """The 3D encoder's receptive field, from kernels and poolings, is the same for 128, 256 and 512 pixels."""
     fields = [receptive_field(on_meta(lambda _, n=n: Encoder(Scale("large", n, 1.0, 32), 4))) for n in (128, 256, 512)]
-    verdict = tally([len(set(fields)) == 1])
+    verdict = judge_parts([len(set(fields)) == 1])
     return verdict, (
         f"{', '.join(map(str, fields))} pixels a side at 128, 256 and 512 pixels: {fields[0] / 512:.0%} of the largest"
     )
@@ -164,7 +157,7 @@ def original_is_12_to_1(evidence: Evidence) -> Answer:
     plain = on_meta(Reconstruction)
     implicit = on_meta(lambda size: Implicit(size, 12, fully_connected=True, binary=False))
     shapes = [{name: p.shape for name, p in model.named_parameters()} for model in (plain, implicit)]
-    verdict = tally([rate == 12, shapes[0] == shapes[1]])
+    verdict = judge_parts([rate == 12, shapes[0] == shapes[1]])
     same = "the same" if shapes[0] == shapes[1] else "other"
     return verdict, (
         f"K = {K} floats: {rate:g}:1; {same} layers as implicit with K = {implicit.code_size} and a K x K layer"
@@ -174,17 +167,16 @@ def original_is_12_to_1(evidence: Evidence) -> Answer:
 @claim("low-rates-need-floats")
 def low_rates_need_floats(evidence: Evidence) -> Answer:
     """A step of 6 objects, 5 views at 12:1 is over 11 GiB with bits and under it with floats, all three models."""
-    held, told = [], []
+    fits, text = [], []
     for name, make in (("sequential", Sequential), ("direct", Direct)):
         N = recurrent_iterations(PAPER.image_size, 12, ARCHITECTURES["small"].bits)
         sizes = training_bytes(make, N), training_bytes(lambda size, make=make: make(size, binary=False), 1)
-        held.append(sizes[0] > GPU_BYTES >= sizes[1])
-        told.append(f"{name} {gib(sizes[0])} / {gib(sizes[1])}")
+        fits.append(sizes[0] > GPU_BYTES >= sizes[1])
+        text.append(f"{name} {gib(sizes[0])} / {gib(sizes[1])}")
     sizes = [training_bytes(lambda size, binary=binary: Implicit(size, 12, binary=binary)) for binary in (True, False)]
-    held.append(sizes[0] > GPU_BYTES >= sizes[1])
-    return tally(
-        held
-    ), f"Bits / floats at 12:1, at least: {', '.join(told)}, implicit {gib(sizes[0])} / {gib(sizes[1])}"
+    fits.append(sizes[0] > GPU_BYTES >= sizes[1])
+    text.append(f"implicit {gib(sizes[0])} / {gib(sizes[1])}")
+    return judge_parts(fits), f"Bits / floats at 12:1, at least: {', '.join(text)}"
 
 
 @claim("small-codec-doubles-largest-rate")
@@ -196,7 +188,7 @@ def small_codec_doubles_largest_rate(evidence: Evidence) -> Answer:
         for name in ("small", "original")
     ]
     rates = [true_rate(PAPER.image_size, n) for n in bits]
-    verdict = tally([rates == [384, 192]])
+    verdict = judge_parts([rates == [384, 192]])
     return verdict, f"N_small {bits[0]} bits, {rates[0]:g}:1; N_original {bits[1]} bits, {rates[1]:g}:1"
 
 
@@ -207,35 +199,9 @@ def small_codec_is_smaller(evidence: Evidence) -> Answer:
     for name in ("small", "original"):
         codec = on_meta(lambda size, name=name: CompressionRNN(size, name)).eval()
         layers = sum(isinstance(part, nn.Conv2d) for part in codec.modules())
-        rows.append((layers, parameters(codec), multiply_adds(codec, x, 1)))
-    verdict = tally([a < b for a, b in zip(*rows, strict=True)])
+        rows.append((layers, parameters(codec), multiply_adds(codec, lambda model, x: model(x, 1), x)))
+    verdict = judge_parts([a < b for a, b in zip(*rows, strict=True)])
     (a, p, c), (b, q, d) = rows
     return verdict, (
-        f"{a} against {b} convolutions, {p / 1e6:.1f} against {q / 1e6:.1f} M parameters, "
-        f"{c / 1e9:.1f} against {d / 1e9:.1f} GMAC"
-    )
-
-
-@claim("any-number-of-views")
-def any_number_of_views(evidence: Evidence) -> Answer:
-    """The networks take 1 to 20 views; at most partly, as no results file has mIoU at another number than 5."""
-    side = PAPER.image_size
-    model = on_meta(lambda size: Implicit(size, 384)).eval()
-    shapes = {model(torch.empty(1, V, 3, side, side, device="meta")).shape for V in (1, 2, 5, 8, 20)}
-    fewest, most = find(f"{evidence.scale}/uncompressed-s0").views
-    takes = "takes" if len(shapes) == 1 else "does not take"
-    return PARTLY if len(shapes) == 1 else FAILED, (
-        f"The network {takes} 1 to 20 views, and training drew {fewest} to {most}; mIoU was measured at 5 alone"
-    )
-
-
-@claim("random-iterations-train-faster")
-def random_iterations_train_faster(evidence: Evidence) -> Answer:
-    """Random iterations are on average at most 3/4 of the constant ones, both codecs: work, not minutes."""
-    shares = {}
-    for name, N in LARGEST_N.items():
-        shares[name] = (1 + N) / 2 / N  # drawn evenly from 1 to N
-    verdict = tally(share <= 0.75 for share in shares.values())
-    return verdict, "Mean work of a step, random over constant: " + ", ".join(
-        f"N_{k} {v:.0%}" for k, v in shares.items()
+        f"{a} against {b} convolutions, {p / 1e6:.1f} against {q / 1e6:.1f} M parameters, {c:.1f} against {d:.1f} GMAC"
     )

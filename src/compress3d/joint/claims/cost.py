@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from compress3d.claims.evidence import (
-    FAILED,
-    JOINT,
-    PARTLY,
-    REPRODUCED,
-    Answer,
-    Evidence,
-    Missing,
-    claim,
-    printed,
-    tally,
-)
+import math
+from collections.abc import Callable, Sequence
+from itertools import permutations
 
-POINTS = 5  # percentage points by which a saving may differ from the printed one
-SAME = 0.10  # share by which two times may differ and count as equal
+from compress3d.claims.rules import CONTRADICTED, PARTLY, REPRODUCED, Answer, Missing, judge_parts
+from compress3d.joint.claims.evidence import JOINT, Evidence, claim, printed
+
+TOLERATED_POINTS = 5  # percentage points by which a saving may differ from the printed one
+TOLERATED_SHARE = 0.10  # share by which two times may differ and count as equal
 WAYS = ("forward", "backward")
 
 
@@ -33,21 +27,24 @@ def ratios(evidence: Evidence, first: str, second: str, conditions: str = "as_pr
     return [a[way] / b[way] for way in WAYS]
 
 
+def compared(evidence: Evidence, pairs: Sequence[tuple[str, str]], holds: Callable[[float], bool]) -> Answer:
+    """Verdict on the ratios of several pairs of blocks, of which each is a part of the claim."""
+    found = {pair: ratios(evidence, *pair) for pair in pairs}
+    text = ", ".join(f"{first} x {a:.2f} and x {b:.2f} of {second}" for (first, second), (a, b) in found.items())
+    verdict = judge_parts(holds(ratio) for both in found.values() for ratio in both)
+    return verdict, f"Forward and backward: {text.replace('_', ' ')} ({where(evidence)})"
+
+
 def saving(evidence: Evidence, model: str) -> Answer:
     """Savings of a model against N_original followed by the 3D network, beside the printed ones."""
-    row = evidence.times(model)
-    ours = [row[f"saving_{way}"] for way in WAYS]
+    row, same_rate = evidence.times(model), evidence.times(model, "same_rate")
+    ours, equal = ([of[f"saving_{way}"] for way in WAYS] for of in (row, same_rate))
     theirs = [printed(f"table3.{model}", f"saving_{way}") for way in WAYS]
-    close = all(abs(a - b) <= POINTS for a, b in zip(ours, theirs, strict=True))
-    verdict = REPRODUCED if close else PARTLY if all(s > 0 for s in ours) else FAILED
-    told = " and ".join(f"{a:.0f} % ({b})" for a, b in zip(ours, theirs, strict=True))
-    equal = evidence.times(model, "same_rate")
-    more = (
-        ""
-        if model == "implicit"
-        else f"; at one rate {equal['saving_forward']:.0f} and {equal['saving_backward']:.0f} %"
-    )
-    return verdict, f"Saves {told} forward and backward, paper in brackets{more} ({where(evidence)})"
+    close = all(abs(a - b) <= TOLERATED_POINTS for a, b in zip(ours, theirs, strict=True))
+    verdict = REPRODUCED if close else PARTLY if all(s > 0 for s in ours) else CONTRADICTED
+    text = " and ".join(f"{a:.0f} % ({b})" for a, b in zip(ours, theirs, strict=True))
+    more = "" if model == "implicit" else f"; at one rate {equal[0]:.0f} and {equal[1]:.0f} %"
+    return verdict, f"Saves {text} forward and backward, paper in brackets{more} ({where(evidence)})"
 
 
 @claim("compression-nearly-free")
@@ -55,7 +52,7 @@ def compression_nearly_free(evidence: Evidence) -> Answer:
     """Implicit takes at most 1.1 times the time and the multiply-adds of the plain 3D network, forward and backward."""
     found = ratios(evidence, "implicit", "reconstruction")
     work = evidence.times("implicit")["gmac"] / evidence.times("reconstruction")["gmac"]
-    verdict = tally([all(r <= 1 + SAME for r in found), work <= 1 + SAME])
+    verdict = judge_parts([all(r <= 1 + TOLERATED_SHARE for r in found), work <= 1 + TOLERATED_SHARE])
     return verdict, (
         f"x {found[0]:.2f} forward, x {found[1]:.2f} backward, x {work:.2f} multiply-adds ({where(evidence)})"
     )
@@ -66,7 +63,7 @@ def direct_saves_the_3d_encoder(evidence: Evidence) -> Answer:
     """Direct takes less time than sequential, forward and backward, and fewer multiply-adds."""
     found = ratios(evidence, "direct", "sequential")
     work = evidence.times("sequential")["gmac"] - evidence.times("direct")["gmac"]
-    verdict = tally([*(r < 1 for r in found), work > 0])
+    verdict = judge_parts([*(r < 1 for r in found), work > 0])
     encoder = evidence.times("reconstruction_encoder")["gmac"]
     return verdict, (
         f"Direct over sequential: x {found[0]:.2f} forward, x {found[1]:.2f} backward; {work:.1f} GMAC less, "
@@ -77,9 +74,7 @@ def direct_saves_the_3d_encoder(evidence: Evidence) -> Answer:
 @claim("implicit-much-cheaper")
 def implicit_much_cheaper(evidence: Evidence) -> Answer:
     """Implicit takes at most half the time of sequential and of direct (4 iterations), forward and backward."""
-    found = {m: ratios(evidence, "implicit", m) for m in JOINT[:2]}
-    told = ", ".join(f"x {a:.2f} and x {b:.2f} of {m}" for m, (a, b) in found.items())
-    return tally(r <= 0.5 for pair in found.values() for r in pair), f"Forward and backward: {told} ({where(evidence)})"
+    return compared(evidence, [("implicit", model) for model in JOINT[:2]], lambda ratio: ratio <= 0.5)
 
 
 @claim("sequential-speedup")
@@ -97,47 +92,38 @@ def direct_speedup(evidence: Evidence) -> Answer:
 @claim("implicit-speedup")
 def implicit_speedup(evidence: Evidence) -> Answer:
     """Savings within 5 points of the paper's 75 and 65 %, times within 10 % of the plain network's; partly: faster."""
-    verdict, told = saving(evidence, "implicit")
+    verdict, text = saving(evidence, "implicit")
     found = ratios(evidence, "implicit", "reconstruction")
-    same = all(abs(r - 1) <= SAME for r in found)
+    same = all(abs(r - 1) <= TOLERATED_SHARE for r in found)
     verdict = PARTLY if verdict == REPRODUCED and not same else verdict
-    return verdict, f"{told}; x {found[0]:.2f} and x {found[1]:.2f} of the plain network"
+    return verdict, f"{text}; x {found[0]:.2f} and x {found[1]:.2f} of the plain network"
 
 
 @claim("codec-dominates-time")
 def codec_dominates_time(evidence: Evidence) -> Answer:
     """The codec alone takes over half of sequential's and of direct's time, forward and backward."""
-    found = {m: ratios(evidence, "compression_small", m) for m in JOINT[:2]}
-    told = ", ".join(f"{a:.0%} and {b:.0%} of {m}" for m, (a, b) in found.items())
-    return tally(r > 0.5 for pair in found.values() for r in pair), f"Forward and backward: {told} ({where(evidence)})"
+    return compared(evidence, [("compression_small", model) for model in JOINT[:2]], lambda ratio: ratio > 0.5)
 
 
 @claim("decoding-models-cost-extra")
 def decoding_models_cost_extra(evidence: Evidence) -> Answer:
     """Sequential and direct take at least 1.5 times as long as the 3D network alone, forward and backward."""
-    found = {m: ratios(evidence, m, "reconstruction") for m in JOINT[:2]}
-    told = ", ".join(f"{m} x {a:.1f} and x {b:.1f}" for m, (a, b) in found.items())
-    return tally(r >= 1.5 for pair in found.values() for r in pair), f"Forward and backward: {told} ({where(evidence)})"
+    return compared(evidence, [(model, "reconstruction") for model in JOINT[:2]], lambda ratio: ratio >= 1.5)
 
 
 @claim("three-way-tradeoff")
 def three_way_tradeoff(evidence: Evidence) -> Answer:
     """At 96 no model beats another in mIoU, L_comp (implicit: none) and forward time at once; partly if one does."""
-    marks = {m: (evidence.miou(m, 96), -evidence.times(m)["forward"], _pictures(evidence, m)) for m in JOINT}
+    marks, text = {}, []
+    for model in JOINT:
+        point, time = evidence.point(model, 96), evidence.times(model)["forward"]
+        loss = point.get("compression_loss", math.inf)
+        marks[model] = (-point["miou"], loss, time)
+        text.append(f"{model} {point['miou']:.3f} / {loss:.3f} / {time:.0f} ms".replace("inf", "none"))
     beaten = [
         f"{a} beats {b}"
-        for a in JOINT
-        for b in JOINT
-        if a != b and all(x >= y for x, y in zip(marks[a], marks[b], strict=True)) and marks[a] != marks[b]
+        for a, b in permutations(JOINT, 2)
+        if all(x <= y for x, y in zip(marks[a], marks[b], strict=True)) and marks[a] != marks[b]
     ]
-    verdict = REPRODUCED if not beaten else PARTLY if len(beaten) == 1 else FAILED
-    rows = ", ".join(
-        f"{m} {iou:.3f} / {f'{-loss:.3f}' if loss > float('-inf') else 'none'} / {-time:.0f} ms"
-        for m, (iou, time, loss) in marks.items()
-    )
-    return verdict, f"mIoU / L_comp / forward: {rows}" + (f"; {' and '.join(beaten)}" if beaten else "")
-
-
-def _pictures(evidence: Evidence, model: str) -> float:
-    """Minus L_comp at 96; minus infinity where no picture can be decoded."""
-    return float("-inf") if model == "implicit" else -evidence.point(model, 96)["compression_loss"]
+    verdict = REPRODUCED if not beaten else PARTLY if len(beaten) == 1 else CONTRADICTED
+    return verdict, f"mIoU / L_comp / forward: {', '.join(text)}" + (f"; {' and '.join(beaten)}" if beaten else "")
