@@ -9,18 +9,21 @@ import json
 import subprocess
 
 SCALE = config.get("scale", "demo")
+DATA = config.get("data", "")  # "shapenet": train and test on that instead
+CHOICE = ["--scale", SCALE, "--data", DATA]
 TOOL = config.get("compress3d", ".venv/bin/compress3d")
 PYTHON = config.get("python", ".venv/bin/python")
 CACHE = config.get("cache", "_cache")
 RUNS = {
     run["id"]: run
-    for run in json.loads(subprocess.check_output([TOOL, "runs", "--json", "--scale", SCALE, "--only", config.get("only", "*")]))
+    for run in json.loads(subprocess.check_output([TOOL, "runs", "--json", *CHOICE, "--only", config.get("only", "*")]))
 }
 COMMANDS = {
     "shapes": "data build shapes",
     "smoke": "data build smoke",
     "cad": f"data build cad --source {config.get('cad', 'FOLDER')}",
     "shapenet": f"data build shapenet --split sorted --source {config.get('shapenet', 'FOLDER')}",
+    "shapenet-ids": f"data build shapenet --split {config.get('ids', 'FILE')} --source {config.get('shapenet', 'FOLDER')} --out shapenet-ids",
 }
 # Cut to measure on a GPU machine; a CPU run takes an hour at `demo`, several days at `paper`.
 HOURS = {"smoke": 1, "demo": 4, "paper": 24}
@@ -28,7 +31,7 @@ HOURS = {"smoke": 1, "demo": 4, "paper": 24}
 
 wildcard_constraints:
     store="[a-z0-9-]+",
-    run="[a-z0-9.-]+",
+    run="[a-z0-9.@-]+",
 
 
 localrules:
@@ -66,6 +69,8 @@ rule run:
         ],
     output:
         "results/" + SCALE + "/{run}.json",
+    params:
+        name=lambda wildcards: wildcards.run.replace(f"@{DATA}-s", "-s"),
     threads: config.get("threads", 1)
     resources:
         runtime=60 * HOURS[SCALE],
@@ -73,7 +78,7 @@ rule run:
         slurm_partition=config.get("partition", ""),
         gpus=config.get("gpus", 0),
     shell:
-        "{TOOL} sweep --scale {SCALE} --only {wildcards.run} --threads {threads}"
+        "{TOOL} sweep --scale {SCALE} --data '{DATA}' --only {params.name} --threads {threads}"
 
 
 rule timing:

@@ -33,7 +33,7 @@ def boxes(tmp_path_factory):
 
 
 @pytest.fixture
-def parts(boxes):
+def sources(boxes):
     return [(boxes, boxes.select(split="train"))]
 
 

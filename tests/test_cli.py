@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from compress3d.cli import app
-from compress3d.runs import TABLE
+from compress3d.engine.experiment import experiments
 
 
 def run(*arguments, **environment):
@@ -21,13 +21,13 @@ def run(*arguments, **environment):
 
 def test_runs_lists_the_whole_table():
     output = CliRunner().invoke(app, ["runs"]).output
-    assert [line.split()[0] for line in output.splitlines()] == list(TABLE)
+    assert [line.split()[0] for line in output.splitlines()] == [experiment.id for experiment in experiments()]
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["train", "demo/implicit-r385-s0"], "is not in the table of runs"),
+        (["train", "demo/implicit-r385-s0"], "does not exist"),
         (["train", "demo/uncompressed-s0"], "holds no finished store"),
         (["evaluate", "paper/uncompressed-s0"], "train the run first"),
         (["data", "verify", "nothing"], "holds no finished store"),

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from compress3d import paths
-from compress3d.runs import TABLE
+from compress3d.engine.experiment import experiments
 
 SNAKEMAKE = os.environ.get("SNAKEMAKE") or shutil.which("snakemake")
 
@@ -40,7 +40,7 @@ def test_runs_for_a_program_name_their_stores():
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     found = json.loads(ran.stdout)
-    expected = [run.id for run in TABLE.values() if run.scale == "demo" and run.model == "sequential"]
+    expected = [run.id for run in experiments("demo") if run.model.name == "sequential"]
     assert [run["id"] for run in found] == expected
     assert all(run["stores"] == ["shapes", "cad"] for run in found)
 
@@ -55,4 +55,4 @@ def test_dry_run_plans_every_run_once(tmp_path):
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     planned = re.search(r"^run\s+(\d+)$", ran.stdout + ran.stderr, re.MULTILINE)
-    assert int(planned[1]) == sum(run.scale == "smoke" for run in TABLE.values())
+    assert int(planned[1]) == len(experiments("smoke"))

@@ -83,16 +83,16 @@ def write_photographs(path: Path) -> None:
 
     from compress3d import metrics, photos
     from compress3d.data.testset import open_test_set
+    from compress3d.engine.experiment import get_experiment
     from compress3d.figures.voxels import draw_voxels
     from compress3d.photos import synthetic
     from compress3d.photos.reconstruction import reconstruct
-    from compress3d.runs import find
 
-    store, run = open_test_set(), find(f"{SCALE}/implicit-r{RATE}-s0")
+    store, run = open_test_set(), get_experiment(f"{SCALE}/implicit-r{RATE}-s0")
     row = store.row(PHOTOGRAPHED)
     with tempfile.TemporaryDirectory() as folder:
         files = synthetic.photographs(store, row, Path(folder))
-        ready, _ = photos.prepare_all(files, scale(SCALE).image_size, background=run.background)
+        ready, _ = photos.prepare_all(files, scale(SCALE).image_size, background=run.data.background)
         shown = [ImageOps.exif_transpose(Image.open(file)).convert("RGBA") for file in files]
     found = reconstruct(ready, run)
     with plot_style():
@@ -182,7 +182,7 @@ def turning_object(found: Mapping[str, Mapping]) -> Viewer:
     from compress3d import metrics
     from compress3d.data.testset import open_test_set
     from compress3d.engine.evaluate import held_out, reconstruct
-    from compress3d.runs import find
+    from compress3d.engine.experiment import get_experiment
 
     test = found[f"{SCALE}/implicit-r{RATE}-s0"]["test"]
     store, uid = open_test_set(), test["objects"][chosen_object(found)]
@@ -192,7 +192,7 @@ def turning_object(found: Mapping[str, Mapping]) -> Viewer:
     record = store.objects[index]
 
     row = np.array([index])
-    images, truth = held_out(find(f"{SCALE}/uncompressed-s0"), store, row)
+    images, truth = held_out(get_experiment(f"{SCALE}/uncompressed-s0"), store, row)
     pictures = images[0].permute(0, 2, 3, 1).numpy()
     grids, notes = {"ground truth": truth[0]}, {}
     seen = {
@@ -203,7 +203,7 @@ def turning_object(found: Mapping[str, Mapping]) -> Viewer:
         f"JPEG 2000 {RATE}:1": ("jpeg2000-s0", RATE),
     }
     for title, (run, rate) in seen.items():
-        probability = reconstruct(find(f"{SCALE}/{run}"), store, row, rate)
+        probability = reconstruct(get_experiment(f"{SCALE}/{run}"), store, row, rate)
         grids[title] = probability[0] > metrics.THRESHOLD
         notes[title] = f"IoU {metrics.iou(probability, truth)[0]:.2f}"
     credit = f"model by {record.creator}, {record.licence}" if record.creator else ""

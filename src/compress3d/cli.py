@@ -105,6 +105,13 @@ def data_verify(store: Annotated[str, typer.Argument(help="A name in the cache, 
     print(opened)
 
 
+def _set_threads(threads: int | None) -> None:
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
 @app.command()
 def train(
     run: Annotated[str, typer.Argument(help="Run id, such as demo/implicit-r384-s0; `compress3d runs` lists them.")],
@@ -114,22 +121,19 @@ def train(
     threads: Annotated[int | None, typer.Option(help="Threads of torch on the CPU.")] = None,
 ) -> None:
     """Train a run, or go on with it; ships its weights when the last step is done."""
-    from compress3d.engine.distributed import leave
+    from compress3d.engine.distributed import destroy_process_group
     from compress3d.engine.evaluate import ship
+    from compress3d.engine.experiment import get_experiment
     from compress3d.engine.train import train as train_run
-    from compress3d.runs import find
 
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
-    found = find(run)
-    trained = train_run(found, max_minutes=max_minutes, device=device, workers=workers)
-    leave()
-    if not trained.leads:
-        return  # under torchrun the first process ships for all
-    if trained.step < found.steps:
-        print(f"{run}: at step {trained.step} of {found.steps}; run the same command again to go on")
+    _set_threads(threads)
+    found = get_experiment(run)
+    trained = train_run(found, max_minutes=max_minutes, device=device, num_workers=workers)
+    destroy_process_group()
+    if not trained.is_main_process:
+        return  # under torchrun the main process ships for all
+    if trained.step < found.optim.steps:
+        print(f"{run}: at step {trained.step} of {found.optim.steps}; run the same command again to go on")
     else:
         print(ship(found, trained))
 
@@ -137,15 +141,20 @@ def train(
 @app.command()
 def evaluate(
     run: Annotated[str, typer.Argument(help="Run id.")],
-    store: Annotated[str, typer.Option(help="Store with a test split; the shipped set where left out.")] = "",
+    store: Annotated[str, typer.Option(help="Store with a test split; the run's own test set where left out.")] = "",
+    device: Annotated[str | None, typer.Option(help="'cpu' or 'cuda'; a GPU where there is one.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of torch on the CPU.")] = None,
 ) -> None:
-    """Evaluate a run's shipped weights on held-out objects and write results/<run>.json."""
+    """Evaluate a run's shipped weights on held-out objects and write results/<run>.json, another store's beside."""
     from compress3d.data.store import Store
-    from compress3d.data.testset import open_test_set
     from compress3d.engine.evaluate import evaluate as evaluate_run
-    from compress3d.runs import find
+    from compress3d.engine.experiment import get_experiment
 
-    result = evaluate_run(find(run), Store.open(_store(store)) if store else open_test_set())
+    _set_threads(threads)
+    result, path, written = evaluate_run(
+        get_experiment(run), Store.open(_store(store)) if store else None, None, device
+    )
+    print(path if written else f"{path}: has these numbers already, not written")
     names = {"miou": "mIoU", "compression_loss": "L_comp", "psnr": "PSNR"}
     for point in result["points"]:
         values = "  ".join(f"{label} {point[key]:.4f}" for key, label in names.items() if key in point)
@@ -162,18 +171,20 @@ def sweep(
         int | None, typer.Option(help="Threads of each run; the cores shared evenly where left out.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="'cpu' or 'cuda'; a GPU where there is one.")] = None,
+    data: Annotated[str, typer.Option(help="Data instead of the scale's own: 'shapenet' or 'shapenet-ids'.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what every run still needs.")] = False,
 ) -> None:
     """Train and evaluate every run that has no results yet, in order of worth; the same call goes on after a kill."""
-    from compress3d.engine.sweep import chosen, status
+    from compress3d.engine.experiment import experiments
+    from compress3d.engine.sweep import status
     from compress3d.engine.sweep import sweep as run_sweep
 
     if dry_run:
-        for row in status(chosen(scale, only)):
+        for row in status(experiments(scale, only, data)):
             spent = "" if row["minutes"] is None else f"{row['minutes']:6.1f} min on {row['device']}"
             print(f"{row['id']:40s} {row['state']:9s} step {row['reached']:6d} of {row['steps']:6d} {spent}")
         return
-    outcomes = run_sweep(scale, jobs, max_minutes, only, device, threads)
+    outcomes = run_sweep(scale, jobs, max_minutes, only, device, threads, data)
     for outcome in outcomes:
         print(f"{outcome.run_id:40s} {outcome.ended} {outcome.message}")
     print(f"{sum(outcome.ended == 'done' for outcome in outcomes)} of {len(outcomes)} runs finished")
@@ -204,12 +215,13 @@ def timing(
 @app.command()
 def floor(scale: Annotated[str, typer.Option(help="Whose training data and results.")] = "demo") -> None:
     """Score a constant mean shape per category, the floor of every table."""
-    from compress3d.baselines.mean_shape import evaluate_floor
+    from compress3d.baselines.mean_shape import evaluate_mean_shape
     from compress3d.data.testset import open_test_set
-    from compress3d.engine.train import open_parts
-    from compress3d.runs import find
+    from compress3d.engine.experiment import get_experiment
+    from compress3d.engine.sources import open_sources
 
-    point = evaluate_floor(open_parts(find(f"{scale}/uncompressed-s0")), open_test_set(), scale)["points"][0]
+    sources = open_sources(get_experiment(f"{scale}/uncompressed-s0"))
+    point = evaluate_mean_shape(sources, open_test_set(), scale)["points"][0]
     print(f"mean shape of the object's own category: mIoU {point['miou']:.4f}")
 
 
@@ -258,20 +270,20 @@ def confidence(scale: Annotated[str, typer.Option(help="Whose networks.")] = "de
 def runs(
     scale: Annotated[str | None, typer.Option(help="Only runs of this scale.")] = None,
     only: Annotated[str, typer.Option(help="Shell pattern of runs, such as 'implicit*'.")] = "*",
+    data: Annotated[str, typer.Option(help="Data instead of the scale's own: 'shapenet' or 'shapenet-ids'.")] = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="Every field, and the stores a run needs, for a program.")
     ] = False,
 ) -> None:
     """List the table of runs."""
-    from compress3d.engine.sweep import chosen
-    from compress3d.runs import TABLE
+    from compress3d.engine.experiment import experiments
 
-    found = list(TABLE.values()) if scale is None else chosen(scale, only)
+    found = experiments(scale, only, data)
     if as_json:
-        print(json.dumps([{**run.describe(), "stores": [part.store for part in run.parts]} for run in found]))
+        print(json.dumps([{**experiment.describe(), "stores": experiment.data.stores} for experiment in found]))
         return
-    for run in found:
-        print(f"{run.id:40s} {run.steps} steps of {run.batch_size} objects")
+    for experiment in found:
+        print(f"{experiment.id:40s} {experiment.optim.steps} steps of {experiment.optim.batch_size} objects")
 
 
 @app.command()

@@ -1,15 +1,16 @@
-"""A run on the store of boxes that is small enough to train in a second."""
+"""An experiment on the store of boxes that is small enough to train in a second."""
 
 import pytest
 import torch
 
-from compress3d.runs import Part, Run
+from compress3d.engine.experiment import DataConfig, DataSource, OptimConfig
+from compress3d.joint.experiments import ImplicitConfig, experiment
 
 
 @pytest.fixture
 def run():
     torch.set_num_threads(1)
-    return Run(
-        "implicit", 384, scale="smoke", steps=8, batch_size=3, learning_rate=3e-3, warmup=2, views=(1, 3),
-        precision="float32", parts=(Part("boxes"),),
+    return experiment(
+        ImplicitConfig(384), "smoke", data=DataConfig("smoke", (DataSource("boxes"),), views=(1, 3)),
+        optim=OptimConfig(steps=8, batch_size=3, learning_rate=3e-3, warmup=2, precision="float32"),
     )  # fmt: skip

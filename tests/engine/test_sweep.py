@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,11 @@ from typer.testing import CliRunner
 from compress3d import paths, results
 from compress3d.cli import app
 from compress3d.data.build import smoke_store
-from compress3d.engine.checkpoint import checkpoints, claimed
-from compress3d.engine.evaluate import weights_path
-from compress3d.engine.sweep import chosen, reached, state, sweep
-from compress3d.engine.weights import save_weights
-from compress3d.errors import CheckpointError, ConfigError
-from compress3d.runs import TABLE, Run, find
+from compress3d.engine.checkpoint import checkpoints, run_lock
+from compress3d.engine.experiment import experiments, get_experiment, on_data
+from compress3d.engine.sweep import reached, state, sweep
+from compress3d.engine.weights import save_weights, weights_path
+from compress3d.errors import CheckpointError, ConfigError, DataError
 
 SMALL, DIRECT = "smoke/small-s0", "smoke/direct-s0"
 SHIPPED = paths.root() / "data"
@@ -98,9 +96,9 @@ def until(condition, process=None, seconds=120):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(cache, tmp_path_factory):
+def uninterrupted(cache, tmp_path_factory):
     """A sweep over two runs of which the first cannot go on: its only checkpoint is damaged."""
-    folder = tmp_path_factory.mktemp("undisturbed")
+    folder = tmp_path_factory.mktemp("uninterrupted")
     environment = home(folder, cache)
     damaged = folder / "runs" / DIRECT / "step-00000010-0123456789abcdef.pt"
     damaged.parent.mkdir(parents=True)
@@ -110,21 +108,25 @@ def undisturbed(cache, tmp_path_factory):
     return folder, process.returncode, said, errors
 
 
-def test_failing_run_is_reported_and_the_others_go_on(undisturbed):
-    folder, status, said, errors = undisturbed
+def test_failing_run_is_reported_and_the_others_go_on(uninterrupted):
+    folder, status, said, errors = uninterrupted
     assert status == 1, errors
     lines = {line.split()[0]: line for line in said.splitlines()}
     assert lines[DIRECT].split()[1] == "failed" and "every checkpoint is damaged" in lines[DIRECT]
     assert "What to do: remove the folder" in lines[DIRECT]
     assert lines[SMALL].split()[1] == "done"
     assert said.splitlines()[-1] == "1 of 2 runs finished"
-    made = [path.relative_to(folder / "root") for path in (folder / "root" / "results").rglob("*.json")]
-    assert {str(path) for path in made} == {"results/manifest.json", f"results/{SMALL}.json"}
-    manifest = json.loads((folder / "root" / "results" / "manifest.json").read_text())
-    assert list(manifest["files"]) == [f"{SMALL}.json"]
+    made = [path.relative_to(folder / "root") for path in (folder / "root").rglob("*") if path.is_file()]
+    made = {str(path) for path in made if path.parts[0] != "data"}
+    assert made == {
+        f"results/{SMALL}.json",
+        f"weights/{SMALL}.safetensors",
+    }  # both ignored by git: its tree stays clean
 
 
-def test_sweep_killed_twice_ends_with_the_same_results_and_leaves_no_process(undisturbed, cache, tmp_path, monkeypatch):
+def test_sweep_killed_twice_ends_with_the_same_results_and_leaves_no_process(
+    uninterrupted, cache, tmp_path, monkeypatch
+):
     environment = home(tmp_path, cache)
     folder = tmp_path / "runs" / SMALL
     shipped = tmp_path / "root" / "weights" / f"{SMALL}.safetensors"
@@ -153,29 +155,29 @@ def test_sweep_killed_twice_ends_with_the_same_results_and_leaves_no_process(und
     assert process.returncode == 0, errors
     assert said.splitlines()[-1] == "1 of 1 runs finished"
     assert f"{SMALL}: evaluate" in errors and f"{SMALL}: train" not in errors
-    whole = undisturbed[0] / "root" / "results" / f"{SMALL}.json"
+    whole = uninterrupted[0] / "root" / "results" / f"{SMALL}.json"
     once, twice = (json.loads(path.read_text()) for path in (whole, results_file))
     assert results.without_times(once) == results.without_times(twice)
-    assert [point["iterations"] for point in once["points"]] == [1, 2, 3, 4, 6, 8]
-    assert len(once["test"]["objects"]) == len(once["points"][0]["picture_loss"]) > 50
+    assert [point["setting"]["iterations"] for point in once["points"]] == [1, 2, 3, 4, 6, 8]
+    assert len(once["test"]["objects"]) == len(once["points"][0]["metrics"]["picture_loss"]) > 50
 
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert state(find(SMALL)) == "done" and sweep("smoke", only="small*") == []  # nothing is left to do
+    assert state(get_experiment(SMALL)) == "done" and sweep("smoke", only="small*") == []  # nothing is left to do
 
 
 def save_results(run):
-    results.save(run.id, {"run": run.describe(), "points": [], "provenance": {"minutes": 2.5, "device": "cpu"}})
+    results.save(run.id, {"experiment": run.describe(), "points": [], "provenance": {"minutes": 2.5, "device": "cpu"}})
 
 
 @pytest.mark.parametrize("run_id", ["smoke/small-s0", "smoke/implicit-r384-s0", "demo/direct-r6-1200-s0"])
 def test_state_goes_from_train_to_evaluate_to_done(here, run_id):
-    run = find(run_id)
+    run = get_experiment(run_id)
     assert state(run) == "train"
     settings = results.rounded(run.describe())
     for said, expected in (
-        ({"run": settings}, "evaluate"),
-        ({"run": {**settings, "steps": 7}}, "train"),
+        ({"experiment": settings}, "evaluate"),
+        ({"experiment": {**settings, "seed": 7}}, "train"),
         ({}, "evaluate"),
     ):
         save_weights(nn.Linear(2, 2), weights_path(run), said)
@@ -190,45 +192,45 @@ def test_state_goes_from_train_to_evaluate_to_done(here, run_id):
 
 def test_every_run_of_the_table_is_done_by_results_with_its_settings(here, monkeypatch):
     monkeypatch.setattr(results, "save_manifest", lambda: None)  # of 100 files, 100 times
-    for run in TABLE.values():
+    for run in experiments():
         save_results(run)
         assert state(run) == "done", run.id
 
 
-def other(value):
-    """Some other value of a setting."""
-    if value is None:
-        return 48
-    if isinstance(value, bool):
-        return not value
-    return value + {str: "x", int: 1, float: 1.5, tuple: (5,)}[type(value)]
+def leaves(described, path=()):
+    """Every setting of a description, as the way to it."""
+    for name, value in described.items():
+        yield from leaves(value, (*path, name)) if isinstance(value, dict) else [(*path, name)]
 
 
-@pytest.mark.parametrize("field", [field.name for field in fields(Run)])
-def test_results_of_other_settings_do_not_count(here, field):
-    run = find(SMALL)
-    changed = replace(run, **{field: other(getattr(run, field))})
-    save_results(run)
-    assert state(changed) != "done"
-    results.path_of(changed.id).parent.mkdir(parents=True, exist_ok=True)
-    results.path_of(run.id).rename(results.path_of(changed.id))  # under the changed run's own name
-    assert state(changed) != "done"
+@pytest.mark.parametrize("way", leaves(get_experiment(SMALL).describe()), ids=".".join)
+def test_results_and_weights_of_other_settings_do_not_count(here, way):
+    run = get_experiment(SMALL)
+    changed = json.loads(json.dumps(results.rounded(run.describe())))
+    part = changed
+    for name in way[:-1]:
+        part = part[name]
+    part[way[-1]] = ["another"]
+    results.save(run.id, {"experiment": changed, "points": [], "provenance": {"minutes": 2.5, "device": "cpu"}})
+    assert state(run) == "train"
+    save_weights(nn.Linear(2, 2), weights_path(run), {"experiment": changed})
+    assert state(run) == "train"
 
 
 def test_dry_run_says_what_every_run_needs(here):
     (here / "runs" / SMALL).mkdir(parents=True)
     (here / "runs" / SMALL / "step-00000042-0123456789abcdef.pt").write_bytes(b"")
-    save_weights(nn.Linear(2, 2), weights_path(find(DIRECT)), {})
-    save_results(find("smoke/implicit-r384-s0"))
+    save_weights(nn.Linear(2, 2), weights_path(get_experiment(DIRECT)), {})
+    save_results(get_experiment("smoke/implicit-r384-s0"))
     said = CliRunner().invoke(app, ["sweep", "--scale", "smoke", "--dry-run"])
     assert said.exit_code == 0
     rows = {line.split()[0]: line.split()[1:] for line in said.output.splitlines()}
-    assert list(rows) == [run.id for run in TABLE.values() if run.scale == "smoke"]
+    assert list(rows) == [run.id for run in experiments() if run.scale == "smoke"]
     assert rows[SMALL] == "train step 42 of 150".split()
     assert rows[DIRECT] == "evaluate step 0 of 150".split()
     assert rows["smoke/implicit-r384-s0"] == "done step 0 of 150 2.5 min on cpu".split()
     assert rows["smoke/uncompressed-s0"] == "train step 0 of 150".split()
-    assert reached(find(SMALL)) == 42
+    assert reached(get_experiment(SMALL)) == 42
     assert not (here / "runs" / DIRECT).exists()  # nothing was started
 
 
@@ -240,49 +242,63 @@ def test_no_time_left_starts_nothing(here):
 
 @pytest.mark.parametrize("scale_name, only", [("smoke", "nothing*"), ("demo", "smoke*"), ("huge", "*")])
 def test_unknown_scale_and_pattern_without_runs_are_refused(scale_name, only):
-    with pytest.raises(ConfigError, match="huge" if scale_name == "huge" else "matches no run"):
-        chosen(scale_name, only)
+    with pytest.raises(ConfigError, match="huge" if scale_name == "huge" else "matches no experiment"):
+        experiments(scale_name, only)
 
 
 @pytest.mark.parametrize("only", ["*", "implicit*", "*-s0", "small-s0"])
 @pytest.mark.parametrize("scale_name", ["smoke", "demo", "paper"])
-def test_chosen_runs_keep_the_order_of_the_table(scale_name, only):
-    found = [run.id for run in chosen(scale_name, only)]
-    assert found == [name for name in TABLE if name in found] and len(set(found)) == len(found)
+def test_chosen_runs_keep_the_order_of_worth(scale_name, only):
+    everything = [run.id for run in experiments()]
+    found = [run.id for run in experiments(scale_name, only)]
+    assert found == [name for name in everything if name in found] and len(set(found)) == len(found)
     if only == "*":
-        assert found == [name for name in TABLE if name.startswith(f"{scale_name}/")]
+        assert found == [name for name in everything if name.startswith(f"{scale_name}/")]
     assert all(name.startswith(f"{scale_name}/{only.rstrip('*')}") or only.startswith("*") for name in found)
+
+
+@pytest.mark.parametrize("data", ["shapenet", "shapenet-ids"])
+def test_missing_store_ends_a_sweep_with_the_command_that_builds_it(here, data):
+    with pytest.raises(DataError, match=f"{data}: holds no.*data build shapenet --split .* --source FOLDER"):
+        sweep("smoke", only="small*", data=data)
+    assert not (here / "runs").exists()
+    assert state(on_data(get_experiment(SMALL), data)) == "train"
 
 
 def test_folder_is_held_until_its_process_ends_however_it_ends(tmp_path):
     holder = subprocess.Popen(
         [
             sys.executable, "-c",
-            "import sys, time; from pathlib import Path; from compress3d.engine.checkpoint import claimed\n"
-            "with claimed(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)",
+            "import sys, time; from pathlib import Path; from compress3d.engine.checkpoint import run_lock\n"
+            "with run_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)",
             tmp_path / "run",
         ],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(CheckpointError, match="another process"), claimed(tmp_path / "run"):
+    with pytest.raises(CheckpointError, match="another process"), run_lock(tmp_path / "run"):
         raise AssertionError("two processes hold the folder")
-    with claimed(tmp_path / "other"):  # the folders of other runs are free
+    with run_lock(tmp_path / "other"):  # the folders of other runs are free
         pass
     holder.kill()
     holder.wait()
-    with claimed(tmp_path / "run"):
+    with run_lock(tmp_path / "run"):
         pass
-    with claimed(tmp_path / "run"):  # and it was given back
+    with run_lock(tmp_path / "run"):  # and it was given back
         pass
 
 
-def test_a_setting_that_came_later_had_its_default(here):
-    """Results and weights from before a field existed count, as long as the table has the field's default."""
-    run = find("demo/direct-r6-1200-s0")
-    old = {name: value for name, value in results.rounded(run.describe()).items() if name not in ("flip", "milestones")}
-    save_weights(nn.Linear(2, 2), weights_path(run), {"run": old})
-    assert state(run) == "evaluate"
-    results.save(run.id, {"run": old, "points": [], "provenance": {"minutes": 2.5, "device": "cpu"}})
+def test_flat_records_of_older_weights_count_while_their_settings_are_todays(here):
+    """The shipped weights were written before experiments were nested, the first seven of them without a record."""
+    run = get_experiment("demo/direct-r6-1200-s0")
+    old = {"id": run.id, "model": "direct", "rate": 6, "steps": 1200, "batch_size": 16, "binary": False, "seed": 0}
+    for record, expected in ((old, "evaluate"), ({**old, "steps": 600}, "train"), ({**old, "binary": True}, "train")):
+        save_weights(nn.Linear(2, 2), weights_path(run), {"run": record})
+        assert state(run) == expected
+
+
+@pytest.mark.parametrize("run", [run for run in experiments("demo") if weights_path(run).is_file()], ids=lambda r: r.id)
+def test_shipped_weights_and_results_belong_to_todays_experiments(run, monkeypatch):
     assert state(run) == "done"
-    assert state(replace(run, flip=True)) == "train"
+    monkeypatch.setattr(results, "load", lambda *_: {"experiment": None})
+    assert state(run) == "evaluate"

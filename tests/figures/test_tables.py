@@ -49,8 +49,8 @@ def test_rates_table_leaves_out_points_without_voxels():
     voxels = {"miou": 0.5, "miou_std": 0.2, "miou_category": 0.4, "miou_pooled6": 0.6, "thresholds": {"0.2": 0.3}}
     at = {"accounting": "bits", "rate": 48, "true_rate": 48.0, "bytes_per_view": 256.0}
     found = {
-        "a": {"run": {"model": "direct"}, "points": [{**at, **voxels}]},
-        "b": {"run": {"model": "small"}, "points": [{**at, "compression_loss": 0.1}]},
+        "a": {"experiment": {"model": {"name": "direct"}}, "points": [{**at, **voxels}]},
+        "b": {"experiment": {"model": {"name": "small"}}, "points": [{**at, "compression_loss": 0.1}]},
     }
     (row,) = rates_table(found).rows
     assert row == ["direct", "bits", "48", "48.0", "256", "0.500", "0.200", "0.400", "0.600", "0.300", "–", "–"]

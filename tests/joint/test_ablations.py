@@ -2,7 +2,8 @@
 
 import pytest
 
-from compress3d import results, runs
+from compress3d import results
+from compress3d.engine.experiment import get_experiment
 from compress3d.joint import ablations
 
 
@@ -10,9 +11,9 @@ def test_every_question_is_about_two_runs_of_the_table():
     for question in ablations.QUESTIONS:
         for scale, steps in (("demo", 600), ("paper", 10_000)):
             pair = [
-                runs.find(ablations.run_id(name, scale, steps)) for name in (question.first_run, question.second_run)
+                get_experiment(ablations.run_id(name, scale, steps)) for name in (question.first_run, question.second_run)
             ]
-            assert {run.steps for run in pair} == {steps}
+            assert {run.optim.steps for run in pair} == {steps}
             assert pair[0].model == pair[1].model
 
 

@@ -15,7 +15,7 @@ from compress3d.joint import figures, style
 
 
 def result(model, points, scale="demo", rate=None):
-    return {"run": {"model": model, "scale": scale, "rate": rate}, "points": points}
+    return {"experiment": {"model": {"name": model, "rate": rate}, "scale": scale}, "points": points}
 
 
 def point(true_rate, miou, accounting="bits", n=4):

@@ -7,10 +7,9 @@ import pytest
 
 from compress3d import claims
 from compress3d.claims.rules import CONTRADICTED, NOT_RUN, PARTLY, REPRODUCED, UNTESTABLE, VERDICTS
+from compress3d.engine.experiment import experiments, get_experiment
 from compress3d.errors import DataError
 from compress3d.joint.claims.evidence import Evidence, claim, payload_first
-from compress3d.runs import TABLE
-from compress3d.transmit import settings
 
 OBJECTS = 40
 BASE = np.linspace(0.05, 0.95, OBJECTS)  # IoU of the uncompressed network
@@ -37,23 +36,24 @@ def made_up(levels=None, timing=True, without=(), passes=(20, 60), no_file_from=
     """Results of every run of the demo table: IoU and L_comp by model, or by model and accounting."""
     levels = LEVELS | (levels or {})
     found = {}
-    for run_id, run in TABLE.items():
+    for run in experiments("demo"):
+        run_id = run.id
         name = run_id.removeprefix("demo/")
-        if run.scale != "demo" or name in without or run.model not in levels:
+        if name in without or run.model.name not in levels:
             continue  # no claim of the paper is about 3D-R2N2's other networks
         points = [
             made_up_point(
-                s, *levels.get((run.model, s.accounting), levels[run.model]),
+                s, *levels.get((run.model.name, s.accounting), levels[run.model.name]),
                 fits=float(s.accounting != "file" or no_file_from is None or s.rate < no_file_from),
             )
-            for s in settings(run)
+            for s in run.operating_points()
         ]  # fmt: skip
-        history = [[step, 0.15 if run.model == "implicit" else 0.13] for step in range(20)]
+        history = [[step, 0.15 if run.model.name == "implicit" else 0.13] for step in range(20)]
         found[run_id] = {
-            "run": run.describe(), "test": {"objects": list(range(OBJECTS))}, "points": points,
+            "experiment": run.describe(), "test": {"objects": list(range(OBJECTS))}, "points": points,
             "provenance": {"training": {"history": history, "passes": passes[not run.tag]}},
         }  # fmt: skip
-    floor = made_up_point(settings(TABLE["demo/uncompressed-s0"])[0], 0.65, None)
+    floor = made_up_point(get_experiment("demo/uncompressed-s0").operating_point(), 0.65, None)
     found["demo/mean-shape"] = {"test": {"objects": list(range(OBJECTS))}, "points": [floor]}
     counts = [{"views": v, "miou": miou, "iou": (miou + NOISE).tolist()} for v, miou in ((1, 0.4), (5, 0.5), (24, 0.5))]
     found["demo/views"] = {"networks": {"demo/uncompressed-s0": {"counts": counts}}}
@@ -72,7 +72,7 @@ def made_up_timing():
                "saving_backward": 100 * (1 - b / 37)}
         for name, (f, b) in times.items()
     }  # fmt: skip
-    return {"as_printed": {"rows": rows}, "same_rate": {"rows": rows}, "run": {"scale": "paper"},
+    return {"as_printed": {"rows": rows}, "same_rate": {"rows": rows}, "experiment": {"scale": "paper"},
             "provenance": {"device": "made up"}}  # fmt: skip
 
 
@@ -217,7 +217,7 @@ def test_significance_needs_six_objects_in_the_bin(objects, level, found):
     evidence = made_up()
     for step, model in enumerate(("uncompressed", "implicit", "sequential", "direct", "jpeg2000")):
         for result in evidence.found.values():
-            if result.get("run", {}).get("model") == model:
+            if result.get("experiment", {}).get("model", {}).get("name") == model:
                 for point in result["points"]:
                     point["iou"] = (base * level**step).tolist()
     assert verdict("differences-significant", evidence) == found

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from compress3d import results
+from compress3d.engine.experiment import get_experiment
 from compress3d.photos import calibration
 from compress3d.photos.calibration import FITTED, FRAMED, MIXED, ONE, ROOM, SIDE
-from compress3d.runs import find
 
-BEST, OTHER = find("demo/implicit-r384-s0"), find("demo/direct-s0")
+BEST, OTHER = get_experiment("demo/implicit-r384-s0"), get_experiment("demo/direct-s0")
 
 
 @pytest.fixture

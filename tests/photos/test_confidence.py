@@ -7,12 +7,11 @@ import pytest
 
 from compress3d import results
 from compress3d.data.testset import open_test_set
+from compress3d.engine.experiment import get_experiment
 from compress3d.errors import ConfigError
 from compress3d.metrics import THRESHOLD
 from compress3d.photos import Photo, calibration, confidence, frame, prepare, synthetic
 from compress3d.photos.reconstruction import Reconstruction, best_run, check, reconstruct, with_voxels
-from compress3d.runs import find
-from compress3d.transmit import setting
 
 
 def test_mean_confidence_equals_a_loop():
@@ -24,15 +23,15 @@ def test_mean_confidence_equals_a_loop():
 
 
 def rebuilt(p, picture):
-    run = find("demo/implicit-r384-s0")
+    run = get_experiment("demo/implicit-r384-s0")
     photo = Photo(Path("a.png"), picture, (64, 64), "RGB", "PNG", 1, (), "kept", 1.0, (0, 0, 64, 64))
-    return Reconstruction(run, setting(run), [photo], np.full((4, 4, 4), p, np.float32), 0.4, 32.0, None)
+    return Reconstruction(run, run.operating_point(), [photo], np.full((4, 4, 4), p, np.float32), 0.4, 32.0, None)
 
 
 def test_a_result_is_doubted_for_low_confidence_and_for_a_kept_background():
     framed, filled = np.zeros((64, 64, 3), np.uint8), np.full((64, 64, 3), 90, np.uint8)
     framed[20:50, 10:54] = 200
-    limit = confidence.calibration(find("demo/implicit-r384-s0"))["threshold"]
+    limit = confidence.calibration(get_experiment("demo/implicit-r384-s0"))["threshold"]
     good = confidence.assess(rebuilt(limit + 0.1, framed))
     assert not good.reasons and "Nothing speaks against" in good.sentence and 0.5 < good.useful <= 1
     (reason,) = confidence.assess(rebuilt(limit - 0.1, framed)).reasons
@@ -85,9 +84,9 @@ def test_the_shipped_calibration_follows_from_the_values_it_ships():
 
 def test_a_run_without_a_calibration_of_its_own_takes_the_median():
     known = results.load("demo/confidence")
-    assert confidence.calibration(find("demo/implicit-r480-s0")) == known["networks"]["demo/implicit-r480-s0"]
-    assert confidence.calibration(find("demo/implicit-r384-600-s0")) == known["median"]
-    assert confidence.calibration(find("paper/uncompressed-s0"))["threshold"] is None
+    assert confidence.calibration(get_experiment("demo/implicit-r480-s0")) == known["networks"]["demo/implicit-r480-s0"]
+    assert confidence.calibration(get_experiment("demo/implicit-r384-600-s0")) == known["median"]
+    assert confidence.calibration(get_experiment("paper/uncompressed-s0"))["threshold"] is None
 
 
 @pytest.mark.parametrize("run_id", ["demo/uncompressed-s0", "demo/sequential-s0", "demo/direct-s0", "demo/jpeg2000-s0"])
@@ -96,22 +95,22 @@ def test_every_kind_of_run_rebuilds_photographs(tmp_path, run_id):
     paths = [tmp_path / f"{n}.png" for n in range(2)]
     for n, path in enumerate(paths):
         synthetic.on_paper(synthetic.rgba_image(store, 3, n), (300, 200)).save(path)
-    run = find(run_id)
+    run = get_experiment(run_id)
     photos = [prepare(path, 64) for path in paths]
     found = reconstruct(photos, run)
     assert found.probability.shape == (32, 32, 32) and found.bytes_per_view > 0
-    assert (found.arrived is None) == (run_id == "demo/uncompressed-s0")
-    if found.arrived is not None:
-        assert found.arrived.shape == (2, 64, 64, 3) and found.arrived.dtype == np.uint8
+    assert (found.received is None) == (run_id == "demo/uncompressed-s0")
+    if found.received is not None:
+        assert found.received.shape == (2, 64, 64, 3) and found.received.dtype == np.uint8
 
 
 def test_what_cannot_be_served_is_refused_before_the_work():
     with pytest.raises(ConfigError, match="makes no voxels"):
-        check(find("demo/small-600-s0"))
+        check(get_experiment("demo/small-600-s0"))
     with pytest.raises(ConfigError, match="is not served"):
-        check(find("demo/implicit-r384-s0"), rate=100)
+        check(get_experiment("demo/implicit-r384-s0"), rate=100)
     with pytest.raises(ConfigError, match="threshold"):
-        check(find("demo/implicit-r384-s0"), threshold=1.0)
+        check(get_experiment("demo/implicit-r384-s0"), threshold=1.0)
     assert best_run() in with_voxels("demo")
     with pytest.raises(ConfigError, match="no trained and evaluated"):
-        best_run("nowhere")
+        best_run("paper")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compress3d.engine.experiment import get_experiment
 from compress3d.errors import ConfigError, DataError
 from compress3d.figures.viewer import from_run_lengths
 from compress3d.photos import Photo
@@ -18,8 +19,6 @@ from compress3d.photos.confidence import Assessment
 from compress3d.photos.meshes import glb_bytes, obj_bytes, quads
 from compress3d.photos.outputs import SUFFIXES, check_names, write
 from compress3d.photos.reconstruction import Reconstruction
-from compress3d.runs import find
-from compress3d.transmit import setting
 
 ASSESSMENT = Assessment(0.71, 0.6, ())
 
@@ -207,14 +206,14 @@ def test_the_material_is_a_plain_light_grey():
 
 @pytest.fixture
 def rebuilt():
-    run = find("demo/implicit-r384-s0")
+    run = get_experiment("demo/implicit-r384-s0")
     probability = np.random.default_rng(0).random((8, 8, 8)).astype(np.float32)
     pictures = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)
     photos = [
         Photo(Path(f"<i>{n}.jpg"), picture, (100, 80), "RGB", "JPEG", 1, (), "kept", 1.0, (0, 0, 100, 100), ("w",))
         for n, picture in enumerate(pictures)
     ]
-    return Reconstruction(run, setting(run), photos, probability, 0.4, 32.0, None)
+    return Reconstruction(run, run.operating_point(), photos, probability, 0.4, 32.0, None)
 
 
 @pytest.mark.parametrize("suffix", [".glb", ".obj", ".npz", ".html"])

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from compress3d import runs
+from compress3d.engine.experiment import get_experiment
 from compress3d.errors import DataError
 from compress3d.figures.tables import MISSING, paper
 from compress3d.r2n2 import comparison
@@ -36,10 +36,9 @@ def study():
 
 def test_runs_were_trained_alike():
     assert list(IDS) == list(comparison.RELATED_NETWORKS)
-    found = [runs.find(run_id) for run_id in IDS.values()]
-    assert {(run.steps, run.seed, run.views, run.upsampling, run.padded) for run in found} == {
-        (1200, 0, (1, 5), "nearest", False)
-    }
+    found = [get_experiment(run_id) for run_id in IDS.values()]
+    assert {(run.optim, run.seed, run.data) for run in found} == {(found[0].optim, 0, found[0].data)}
+    assert found[0].optim.steps == 1200
     assert len(comparison.run_ids("paper")) == 6 and comparison.run_ids("smoke") == {}
 
 
@@ -116,7 +115,7 @@ def test_what_more_views_change():
 def test_original_layers_wait_for_their_run():
     found = {IDS["3D-GRU-3"]: {"points": [summary([0.4, 0.6])]}}
     assert "compress3d train demo/gru-3-1200-original-s0" in comparison.original("demo", found).rows[1][-1]
-    assert "demo/gru-3-1200-original-s0" in runs.TABLE
+    assert get_experiment("demo/gru-3-1200-original-s0").optim.steps == 1200
     found["demo/gru-3-1200-original-s0"] = {"points": [summary([0.5, 0.7])]}
     assert comparison.original("demo", found).rows[1][-1] == "+0.100 (+0.100 to +0.100)"
 

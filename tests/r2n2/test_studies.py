@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from compress3d import metrics, results
-from compress3d.engine.evaluate import held_out
+from compress3d.engine.evaluate import held_out, probabilities
+from compress3d.engine.experiment import get_experiment
 from compress3d.r2n2.studies import recipe, textures, views
-from compress3d.runs import find
-from compress3d.transmit import probabilities
 
-RUN = find("smoke/uncompressed-s0")
+RUN = get_experiment("smoke/uncompressed-s0")
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +56,7 @@ def test_textures_study_compares_with_the_coloured_objects(monkeypatch):
         covered = (torch.arange(256)[None] < parts[:, None]).float()
         return covered.repeat_interleave(128, 1).reshape(-1, 32, 32, 32).numpy()
 
-    monkeypatch.setattr(textures, "networks", lambda scale: [find("demo/uncompressed-s0")])
+    monkeypatch.setattr(textures, "networks", lambda scale: [get_experiment("demo/uncompressed-s0")])
     monkeypatch.setattr(textures, "load_model", lambda run: None)
     monkeypatch.setattr(textures, "render", render)
     monkeypatch.setattr(textures, "probabilities", answer)
@@ -78,7 +77,7 @@ def test_recipe_study_trains_every_variant_and_keeps_what_it_has(boxes, monkeypa
         trained.append(run)
         if len(trained) == 3:
             raise KeyboardInterrupt
-        return SimpleNamespace(model=torch.nn.Identity(), step=run.steps, minutes=0.5, device="cpu")
+        return SimpleNamespace(model=torch.nn.Identity(), step=run.optim.steps, minutes=0.5, hardware={"device": "cpu"}, precision="float32")
 
     shares = iter([0.25, 0.5])  # of the true voxels that the first and the second variant find
 
@@ -94,8 +93,8 @@ def test_recipe_study_trains_every_variant_and_keeps_what_it_has(boxes, monkeypa
     monkeypatch.setattr(recipe, "probabilities", answer)
     with pytest.raises(KeyboardInterrupt):
         list(recipe.run("demo"))
-    assert [run.background for run in trained[:2]] == ["black", "white"]
-    assert {run.steps for run in trained} == {recipe.STEPS}
+    assert [run.data.background for run in trained[:2]] == ["black", "white"]
+    assert {run.optim.steps for run in trained} == {recipe.STEPS}
     found = results.load("demo/choices")
     assert [(row["choice"], row["setting"]) for row in found["rows"]] == [
         ("recipe", "as trained"),

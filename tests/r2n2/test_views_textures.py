@@ -5,18 +5,21 @@ import pytest
 import torch
 
 from compress3d import metrics
+from compress3d.baselines.experiments import Pix2VoxConfig
 from compress3d.data.shapes import make
+from compress3d.engine.evaluate import probabilities
 from compress3d.errors import ConfigError
+from compress3d.r2n2.experiments import R2N2Config
+from compress3d.r2n2.network import NETWORKS
 from compress3d.r2n2.studies.textures import APPEARANCES, render, with_appearance
 from compress3d.r2n2.studies.views import by_count, by_order, each_view, joined, networks
-from compress3d.runs import RECONSTRUCTIONS, Run
-from compress3d.transmit import probabilities
+from compress3d.scales import scale
 
 
 class LastView(torch.nn.Module):
     """Says what the last view shows: a network that forgets."""
 
-    def join(self, views):
+    def fuse_views(self, views):
         filled = (views[:, -1].mean((1, 2, 3)) > 0.5).float()
         return (filled * 20 - 10).view(-1, 1, 1, 1).expand(-1, 4, 4, 4)
 
@@ -24,7 +27,7 @@ class LastView(torch.nn.Module):
 class Mean(torch.nn.Module):
     """Says the same for every order of the views."""
 
-    def join(self, views):
+    def fuse_views(self, views):
         return (views.mean((1, 2, 3, 4)) * 20 - 10).view(-1, 1, 1, 1).expand(-1, 4, 4, 4)
 
 
@@ -81,10 +84,13 @@ def test_unknown_appearance_is_refused():
         with_appearance(make("chair", 0).mesh, "striped", np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("network", RECONSTRUCTIONS)
+NETWORKS_HERE = [*map(R2N2Config, NETWORKS), Pix2VoxConfig()]
+
+
+@pytest.mark.parametrize("network", NETWORKS_HERE, ids=lambda network: network.name)
 def test_views_encoded_once_give_what_the_whole_network_gives(network):
     torch.manual_seed(0)
-    model = Run(network, scale="smoke").build().eval()
+    model = network.build(scale("smoke")).eval()
     images = torch.randint(0, 256, (3, 4, 3, 32, 32), dtype=torch.uint8)
     views = each_view(model, images)
     for chosen in ([0], [0, 1, 2], [3, 1, 0, 2]):

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from compress3d.engine import evaluate
+from compress3d.engine.experiment import get_experiment
 from compress3d.errors import DataError
 from compress3d.figures.viewer import from_run_lengths
-from compress3d.runs import JPEG2000_RATES, find
+from compress3d.joint.experiments import JPEG2000_RATES
 from tools import headline
 
 
@@ -34,7 +35,11 @@ def found():
         "demo/direct-s0": [point("bits", rate, 0.3, values) for rate in (384, 48)],
     }
     return {
-        run_id: {"run": find(run_id).describe(), "points": points, "test": {"objects": uids, "categories": categories}}
+        run_id: {
+            "experiment": get_experiment(run_id).describe(),
+            "points": points,
+            "test": {"objects": uids, "categories": categories},
+        }
         for run_id, points in results.items()
     }
 

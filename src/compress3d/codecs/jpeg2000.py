@@ -34,7 +34,6 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-import time
 import warnings
 from pathlib import Path
 from typing import Literal
@@ -200,49 +199,6 @@ def simulate(
         decoded[n] = _decode_in_memory(stream)
         spent[n] = stream.payload_bytes if accounting == "payload" else stream.total_bytes
     return decoded, spent
-
-
-def bench_jpeg2000(sizes: tuple[int, ...] = (64, 128), rate: float = 48, pictures: int = 20) -> dict:
-    """Milliseconds a picture: this module against plain glymur on files in the system's temporary folder.
-
-    Args:
-        sizes: edges of the square test pictures.
-        rate: compression rate c.
-        pictures: how many smooth random pictures; the same for each way, taken in turn so that load falls on all alike.
-
-    Returns:
-        `{"64": {"glymur on disk, encode": ms, ...}, ...}`: medians.
-    """
-    glymur = load_glymur()
-    found: dict[str, dict[str, float]] = {}
-    for size in sizes:
-        times: dict[str, list[float]] = {}
-
-        def clock(name: str, work, times=times):
-            start = time.perf_counter()
-            result = work()
-            times.setdefault(name, []).append(1e3 * (time.perf_counter() - start))
-            return result
-
-        with tempfile.TemporaryDirectory() as folder:
-            for n in range(pictures):
-                image, path = _smooth_picture(size, seed=n), Path(folder) / f"{size}-{n}.j2k"
-                options = {"cratios": (rate,), "irreversible": True, "mct": True, "numres": RESOLUTIONS}
-                clock("glymur on disk, encode", lambda: glymur.Jp2k(path, data=image, **options))  # noqa: B023
-                clock("glymur on disk, decode", lambda: glymur.Jp2k(path)[:])  # noqa: B023
-                stream = clock("encode", lambda: encode(image, rate))  # noqa: B023
-                clock("decode", lambda: decode(stream))  # noqa: B023
-                clock("encode_within payload", lambda: encode_within(image, rate))  # noqa: B023
-                clock("simulate payload", lambda: simulate(image[None], rate))  # noqa: B023
-                clock("simulate file", lambda: simulate(image[None], rate, "file"))  # noqa: B023
-        found[str(size)] = {name: round(float(np.median(values)), 3) for name, values in times.items()}
-    return found
-
-
-def _smooth_picture(size: int, seed: int) -> np.ndarray:
-    """Random colours on an 8 x 8 grid, bicubic between: uint8 `(size, size, 3)`."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    return np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC))
 
 
 # ---- search ----

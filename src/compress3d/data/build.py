@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compress3d import paths
 from compress3d.data.store import Store
-from compress3d.errors import ConfigError
+from compress3d.errors import ConfigError, DataError
 
 SOURCES = ("shapes", "cad", "shapenet")
 _SMOKE_COUNT = 52  # four of each of the 13 classes: a few seconds on one core
@@ -40,14 +40,25 @@ def smoke_store() -> Store:
     return build("shapes", paths.cache() / "smoke", count=_SMOKE_COUNT, seed=0)
 
 
+COMMANDS = {  # of stores that need input
+    "cad": "compress3d data build cad --source FOLDER",
+    "shapenet": "compress3d data build shapenet --split sorted --source FOLDER",
+    "shapenet-ids": "compress3d data build shapenet --split FILE --source FOLDER --out shapenet-ids",
+}
+
+
 def ensure(name: str) -> Store:
     """The store called `name` in the cache; "shapes" and "smoke", which need no input, are made where they are missing.
 
     Raises:
-        DataError: another store is missing; the message names the command that builds it.
+        DataError: another store is missing; the message has the command that builds it.
     """
     if name == "smoke":
         return smoke_store()
+    path = paths.cache() / name
     if name == "shapes":
-        return build("shapes", paths.cache() / "shapes")
-    return Store.open(paths.cache() / name)
+        return build("shapes", path)
+    if not (path / "store.json").is_file():
+        command = COMMANDS.get(name, "compress3d data build")
+        raise DataError(path, "holds no finished store (no store.json)", f"build it with `{command}`")
+    return Store.open(path)

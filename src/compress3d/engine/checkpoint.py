@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
 from compress3d.errors import CheckpointError
 from compress3d.io import digest, write_atomically
 
-KEEP = 2
+KEPT = 2  # a damaged checkpoint has one before it
 
 
 def save_checkpoint(folder: Path, step: int, state: dict) -> Path:
@@ -27,7 +28,7 @@ def save_checkpoint(folder: Path, step: int, state: dict) -> Path:
     data = buffer.getvalue()
     path = folder / f"step-{step:08d}-{digest(data)[:16]}.pt"
     write_atomically(path, data)
-    for old in checkpoints(folder)[:-KEEP]:
+    for old in checkpoints(folder)[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
 
@@ -38,7 +39,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path) -> Iterator[None]:
     """Hold the folder of a run: two processes that train the same run would overwrite each other's checkpoints.
 
     The lock ends with the process that holds it, however it ends; loading processes do not inherit it.
@@ -46,15 +47,16 @@ def claimed(folder: Path) -> Iterator[None]:
     Raises:
         CheckpointError: another process holds it.
     """
-    import fcntl  # POSIX only, as is training here
-
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise CheckpointError(folder, "is being trained by another process", "wait for it, or stop it") from error
+    lock = FileLock(folder / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise CheckpointError(folder, "is being trained by another process", "wait for it, or stop it") from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def load_checkpoint(folder: Path) -> dict | None:

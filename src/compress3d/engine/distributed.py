@@ -1,6 +1,6 @@
 """One run on several processes, as `torchrun` starts them: each takes its rows of the same global minibatch.
 
-A step gives the loss and the gradient of one process on the whole minibatch: rows are shared out in rank order, the
+A step gives the loss and the gradient of one process on the whole minibatch: rows are sharded in rank order, the
 binarizer draws for all rows and keeps its own, and gradients are averaged.
 """
 
@@ -15,16 +15,17 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Dataset
 
+from compress3d.engine.hardware import choose_device
 from compress3d.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Workers:
+class ProcessGroup:
     """This process among those that train one run.
 
     Attributes:
-        rank: 0 .. size - 1; rank 0 writes checkpoints and speaks.
-        size: processes.
+        rank: 0 .. size - 1.
+        size: number of processes.
         device: of this process.
     """
 
@@ -33,28 +34,29 @@ class Workers:
     device: torch.device
 
     @staticmethod
-    def join(device: str | None = None) -> Workers:
-        """Join the group that torchrun's environment names; alone where there is none.
+    def init(device: str | None = None) -> ProcessGroup:
+        """Join the group that torchrun's environment names; a group of one where there is none.
 
         Args:
             device: "cuda" or "cpu"; a GPU where there is one.
         """
-        kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        chosen = choose_device(device)
         size = int(os.environ.get("WORLD_SIZE", 1))
         if size == 1:
-            return Workers(0, 1, torch.device(kind))
-        chosen = torch.device(kind, int(os.environ["LOCAL_RANK"])) if kind == "cuda" else torch.device(kind)
-        if kind == "cuda":
+            return ProcessGroup(0, 1, chosen)
+        if chosen.type == "cuda":
+            chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
             torch.cuda.set_device(chosen)
         if not dist.is_initialized():
-            dist.init_process_group("nccl" if kind == "cuda" else "gloo")
-        return Workers(dist.get_rank(), dist.get_world_size(), chosen)
+            dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        return ProcessGroup(dist.get_rank(), dist.get_world_size(), chosen)
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
+        """Whether this process writes checkpoints and logs."""
         return self.rank == 0
 
-    def share(self, module: nn.Module) -> nn.Module:
+    def wrap_ddp(self, module: nn.Module) -> nn.Module:
         """`module` with gradients averaged over the processes after each backward pass."""
         if self.size == 1:
             return module
@@ -69,38 +71,39 @@ class Workers:
             values /= self.size
         return values
 
-    def wait(self) -> None:
-        """Until every process is here."""
+    def barrier(self) -> None:
+        """Wait until every process is here."""
         if self.size > 1:
             dist.barrier()
 
 
-def leave() -> None:
+def destroy_process_group() -> None:
     """Leave the group at the end of a program; it cannot be joined again."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
-class Share(Dataset):
+class ShardedBatches(Dataset):
     """A process's rows of minibatches.
 
     Args:
         batches: global minibatches, named tuples of tensors with the objects first.
-        workers: whose rows.
+        batch_size: objects of a global minibatch.
+        group: whose rows.
 
     Raises:
-        ConfigError: the minibatch cannot be shared out evenly.
+        ConfigError: the minibatch cannot be sharded evenly.
     """
 
-    def __init__(self, batches: Dataset, batch_size: int, workers: Workers):
-        if batch_size % workers.size:
+    def __init__(self, batches: Dataset, batch_size: int, group: ProcessGroup):
+        if batch_size % group.size:
             raise ConfigError(
                 f"a minibatch of {batch_size}",
-                f"cannot be shared by {workers.size} processes",
+                f"cannot be shared by {group.size} processes",
                 "start a number of processes that divides it",
             )
-        self.batches, self.rows = batches, batch_size // workers.size
-        self.first = workers.rank * self.rows
+        self.batches, self.rows = batches, batch_size // group.size
+        self.first = group.rank * self.rows
 
     def __len__(self) -> int:
         return len(self.batches)

@@ -1,197 +1,292 @@
-"""Evaluate a run on held-out objects and write `results/<run>.json`.
+"""Evaluate an experiment on held-out objects, a minibatch at a time, and write its results file.
 
 What is evaluated is what ships: the weights are read back from `weights/`, so anyone gets the same numbers.
 """
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from compress3d import metrics, paths, results
-from compress3d.data.loader import test_views, to_float
+from compress3d import metrics, results
+from compress3d.codecs.channel import OperatingPoint, Output, raw_bytes
+from compress3d.data.loader import TestViews, test_views, to_float
 from compress3d.data.store import Store
-from compress3d.engine.train import Trained, open_parts
-from compress3d.engine.weights import load_weights, save_weights, weights_origin
-from compress3d.errors import ConfigError
-from compress3d.runs import TABLE, Run
-from compress3d.scales import scale
-from compress3d.transmit import (
-    bytes_per_view,
-    compressor,
-    probabilities,
-    progressive,
-    raw_bytes,
-    setting,
-    settings,
-    through_jpeg2000,
+from compress3d.engine.experiment import Experiment
+from compress3d.engine.hardware import choose_device, commit, describe
+from compress3d.engine.sources import test_store
+from compress3d.engine.train import Trained
+from compress3d.engine.weights import (
+    load_model,
+    load_weights,
+    parameter_count,
+    save_weights,
+    weights_origin,
+    weights_path,
 )
+from compress3d.errors import ConfigError, DataError
+from compress3d.scales import scale
 
 VIEWS = 5  # at test, as in Fig. 8
+BATCH = 16  # objects at once
 
 
-def weights_path(run: Run) -> Path:
-    """Where the run's shipped weights lie."""
-    return paths.weights() / f"{run.id}.safetensors"
-
-
-def with_weights(scale_name: str, models: Sequence[str]) -> list[Run]:
-    """Runs of a scale, of some models, whose weights are here; in the order of the table."""
-    runs = [run for run in TABLE.values() if run.scale == scale_name and run.model in models]
-    return [run for run in runs if weights_path(run).is_file()]
-
-
-def load_model(run: Run) -> nn.Module:
-    """The run's network with its shipped weights, in evaluation mode.
-
-    Raises:
-        CheckpointError: the weights are missing, damaged, or fit another network.
-    """
-    model = run.build()
-    load_weights(model, weights_path(run))
-    return model.eval()
-
-
-def held_out(run: Run, store: Store, indices: np.ndarray, views: int = VIEWS) -> tuple[torch.Tensor, np.ndarray]:
-    """Views and ground truth of held-out objects: uint8 (N, V, 3, H, W) and bool (N, G, G, G).
-
-    The same objects give the same views to every run.
-    """
-    size = scale(run.scale)
-    found = list(
-        test_views(store, indices, views=views, image_size=size.image_size, grid=size.grid, background=run.background)
+def held_out_batches(experiment: Experiment, store: Store, indices: np.ndarray, views: int = VIEWS) -> TestViews:
+    """Minibatches of held-out objects, in their order; the same objects give the same views to every experiment."""
+    size, background = scale(experiment.scale), experiment.data.background
+    return test_views(
+        store, indices, views=views, image_size=size.image_size, grid=size.grid, background=background, batch_size=BATCH
     )
+
+
+def held_out(
+    experiment: Experiment, store: Store, indices: np.ndarray, views: int = VIEWS
+) -> tuple[Tensor, np.ndarray]:
+    """Views and ground truth of a few held-out objects: uint8 (N, V, 3, H, W) and bool (N, G, G, G)."""
+    found = list(held_out_batches(experiment, store, indices, views))
     return torch.cat([b.images for b in found]), torch.cat([b.occupancy for b in found]).numpy().astype(bool)
 
 
-def reconstruct(
-    run: Run, store: Store, rows: np.ndarray, rate: float | None = None, accounting: str | None = None
+@torch.no_grad()
+def probabilities(
+    model: nn.Module, images: Tensor, iterations: int | None = None, batch_size: int = BATCH
 ) -> np.ndarray:
-    """Probabilities (N, G, G, G) that the run's shipped weights give for objects of `store`, from five views each.
+    """p_V of Eq. 15 for uint8 images (N, V, 3, H, W): float32 (N, G, G, G) in [0, 1].
 
     Args:
-        run: the experiment.
+        model: any network with voxels.
+        images: what the network is given: behind the channel, where there is one.
+        iterations: N, for models with a compression RNN.
+        batch_size: objects at once.
+    """
+    device = next(model.parameters()).device
+    more = () if iterations is None else (iterations,)
+    chunks = [torch.sigmoid(model(to_float(part.to(device)), *more)).float().cpu() for part in images.split(batch_size)]
+    return torch.cat(chunks).numpy()
+
+
+@torch.no_grad()
+def outputs(
+    experiment: Experiment, model: nn.Module, images: Tensor, points: Sequence[OperatingPoint]
+) -> Iterator[tuple[OperatingPoint, Output]]:
+    """What comes out at each operating point for one minibatch of views, uint8 (B, V, 3, H, W), on the model's device.
+
+    A codec that serves several rates runs once for all of them.
+    """
+    device = next(model.parameters()).device
+    yield from experiment.model.outputs(model, images.to(device), points)
+
+
+def output(experiment: Experiment, model: nn.Module, images: Tensor, point: OperatingPoint) -> Output:
+    """What comes out at one operating point for any number of views, uint8 (N, V, 3, H, W), on the CPU."""
+    chunks = [next(outputs(experiment, model, part, [point]))[1] for part in images.split(BATCH)]
+
+    def joined(parts: tuple):
+        if parts[0] is None:
+            return None
+        return torch.cat([p.cpu() for p in parts]) if isinstance(parts[0], Tensor) else np.concatenate(parts)
+
+    return Output(*map(joined, zip(*chunks, strict=True)))
+
+
+def reconstruct(
+    experiment: Experiment, store: Store, rows: np.ndarray, rate: float | None = None, accounting: str | None = None
+) -> np.ndarray:
+    """Probabilities (N, G, G, G) that the shipped weights give for objects of `store`, from five views each.
+
+    Args:
+        experiment: whose weights.
         store, rows: the objects.
         rate: for models that serve several rates; their first one where None.
         accounting: what the rate of JPEG 2000 counts, "payload" or "file"; payload where None.
 
     Raises:
-        ConfigError: the run does not serve that rate.
+        ConfigError: the experiment does not serve that rate.
     """
-    images, _ = held_out(run, store, rows)
-    at = setting(run, rate, accounting)
-    if run.model == "jpeg2000":
-        images, _, _ = through_jpeg2000(images, at.rate, at.accounting)
-    return probabilities(load_model(run), images, at.iterations)
+    images, _ = held_out(experiment, store, rows)
+    point = experiment.operating_point(rate, accounting)
+    return output(experiment, load_model(experiment), images, point).probabilities.numpy()
 
 
-def points(run: Run, model: nn.Module, images: torch.Tensor, truth: np.ndarray, categories: list[str]) -> list[dict]:
-    """Metrics of a run at each setting it serves.
+class Scores:
+    """Metrics of one operating point, added up minibatch by minibatch: a few numbers an object are kept."""
 
-    Each point has `rate` (nominal), `true_rate` (raw bytes over bytes really spent), `accounting`, `bytes_per_view`,
-    `iterations` of a compression RNN; those of JPEG 2000 also `fits`, the share of pictures for which a stream within
-    the budget exists; models with voxels what `metrics.summary` gives, models with decoded pictures what
-    `metrics.pictures` gives.
+    def __init__(self):
+        self.voxels: list[metrics.ObjectScores] = []
+        self.images: list[dict] = []
+        self.bytes: list[np.ndarray] = []
+        self.fits: list[np.ndarray] = []
+
+    def add(self, images: Tensor, occupancy: np.ndarray, output: Output) -> None:
+        """Score a minibatch: its original views, uint8, its ground truth, and what came out."""
+        if output.probabilities is not None:
+            self.voxels.append(metrics.object_scores(output.probabilities.cpu().numpy(), occupancy))
+        if output.decoded is not None:
+            images, decoded = images.contiguous(), output.decoded.cpu()  # sums of float32 depend on the order of memory
+            self.images += [metrics.pictures(x[None], y[None]) for x, y in zip(images, decoded, strict=True)]
+        self.bytes.append(output.bytes)
+        if output.fits is not None:
+            self.fits.append(output.fits)
+
+    def bytes_per_view(self) -> float:
+        """Mean over all views."""
+        return float(np.concatenate(self.bytes).mean())
+
+    def metrics(self, categories: list[str]) -> dict:
+        """`metrics.summary` where there are voxels, `metrics.pictures` where there are decoded images, and `fits`."""
+        found: dict = {}
+        if self.fits:
+            found["fits"] = float(np.concatenate(self.fits).mean())
+        if self.images:
+            for name in ("compression_loss", "l1", "psnr"):
+                found[name] = float(np.mean([scores[name] for scores in self.images]))
+            found["picture_loss"] = [scores["compression_loss"] for scores in self.images]
+        if self.voxels:
+            every = metrics.ObjectScores(*map(np.concatenate, zip(*self.voxels, strict=True)))
+            found |= metrics.summarise(every, categories)
+        return found
+
+
+def measure(experiment: Experiment, model: nn.Module, store: Store, rows: np.ndarray) -> list[dict]:
+    """Points of a results file: `setting`, `metrics` and `bytes_per_view` at every operating point of `experiment`.
+
+    A setting has `rate` (nominal), `true_rate` (raw bytes over bytes really spent), `accounting`, and `iterations` of a
+    compression RNN. Metrics are those of `Scores`; `fits` is the share of views with a stream within its budget.
     """
-    rnn, found = compressor(model), []
-    counts = [at.iterations for at in settings(run) if at.iterations]
-    progress = progressive(rnn, images, max(counts)) if rnn is not None else None
-    for at in settings(run):
-        arrived, more = images, {}
-        if run.model == "jpeg2000":
-            arrived, spent, fits = through_jpeg2000(images, at.rate, at.accounting)
-            cost, more["fits"] = float(spent.mean()), float(fits.mean())
-            more |= metrics.pictures(images, to_float(arrived).unsqueeze(2))
-        else:
-            cost = bytes_per_view(run, at)
-        if progress is not None:
-            more |= {"iterations": at.iterations, **metrics.pictures(images, progress[:, :, : at.iterations])}
-        if rnn is not model:
-            more |= metrics.summary(probabilities(model, arrived, at.iterations), truth, categories)
-        found.append(
-            {
-                "rate": at.rate,
-                "true_rate": raw_bytes(run) / cost,
-                "accounting": at.accounting,
-                "bytes_per_view": cost,
-                **more,
-            }
-        )
+    points = experiment.operating_points()
+    scores = {point: Scores() for point in points}
+    for batch in held_out_batches(experiment, store, rows):
+        occupancy = batch.occupancy.numpy().astype(bool)
+        for point, out in outputs(experiment, model, batch.images.contiguous(), points):
+            scores[point].add(batch.images, occupancy, out)
+    raw, found = raw_bytes(batch.images), []
+    for point in points:
+        cost = point.bytes_per_view if point.bytes_per_view is not None else scores[point].bytes_per_view()
+        setting = {"rate": point.rate, "true_rate": raw / cost, "accounting": point.accounting}
+        if point.iterations is not None:
+            setting["iterations"] = point.iterations
+        values = scores[point].metrics([store.objects[row].category for row in rows])
+        found.append({"setting": setting, "metrics": values, "bytes_per_view": cost})
     return found
 
 
-def ship(run: Run, trained: Trained, parts: list[tuple[Store, np.ndarray]] | None = None) -> Path:
-    """Write the weights of a finished run to `weights/`, with their origin in the file's header."""
-    stores = open_parts(run) if parts is None else parts
-    origin = {
-        "run": run.describe(),
-        "device": trained.device,
-        "minutes": trained.minutes,
-        "steps": trained.step,
-        "objects": sum(len(np.unique(rows)) for _, rows in stores),
-        "passes": trained.step * run.batch_size / sum(len(rows) for _, rows in stores),
-        "data": {store.name: store.sha256 for store, _ in stores},
-        "history": trained.history,
-        "terms": trained.terms,
-        "versions": results.versions(),
-    }
-    path = weights_path(run)
-    save_weights(trained.model, path, results.rounded(origin))
-    return path
+class Evaluated(NamedTuple):
+    """What `evaluate` found.
+
+    Attributes:
+        results: as `results.load` gives them.
+        path: the file that holds them.
+        written: False where it held them before.
+    """
+
+    results: dict
+    path: Path
+    written: bool
 
 
-def evaluate(run: Run, store: Store, indices: Sequence[int] | None = None) -> dict:
-    """Evaluate the run's shipped weights on held-out objects of `store` and write its results file.
+def evaluate(
+    experiment: Experiment,
+    store: Store | None = None,
+    indices: Sequence[int] | None = None,
+    device: str | None = None,
+) -> Evaluated:
+    """Evaluate the shipped weights on held-out objects and write a results file.
+
+    On the experiment's own test set that is `results/<id>.json`. Results of the same weights that are there stay: where
+    the numbers are the same nothing is written, else they are written beside, as those of another store are, to
+    `results/on/<store>/<id>.json`, which git ignores.
 
     Args:
-        run: the experiment.
-        store: data set with a test split.
+        experiment: whose weights.
+        store: a data set with a test split; the experiment's own where None.
         indices: objects; the whole test split where None.
-
-    Returns:
-        What `results.load(run.id)` returns.
+        device: "cpu" or "cuda"; a GPU where there is one.
 
     Raises:
         ConfigError: the store has no test objects.
         CheckpointError: see `load_model`.
     """
-    chosen = store.select(split="test", clean=True) if indices is None else np.asarray(indices)
-    if not len(chosen):
+    own = store is None and indices is None
+    started, model = time.monotonic(), experiment.build()
+    sha256 = load_weights(model, weights_path(experiment))
+    store = test_store(experiment) if store is None else store
+    rows = store.select(split="test", clean=True) if indices is None else np.asarray(indices)
+    if not len(rows):
         raise ConfigError(store.name, "has no objects in its test split", "name objects with `indices`")
-    started = time.monotonic()
-    model = run.build()
-    sha256 = load_weights(model, weights_path(run))
-    model.eval()
-    images, truth = held_out(run, store, chosen)
-    records = [store.objects[i] for i in chosen]
-    training = weights_origin(weights_path(run))
-    training.pop("run", None)  # said once, above
+    here = choose_device(device)
+    points = measure(experiment, model.eval().to(here), store, rows)
+    training = weights_origin(weights_path(experiment))
+    for name in ("run", "experiment"):  # said once, above
+        training.pop(name, None)
     data = {
-        "run": run.describe(),
+        "experiment": experiment.describe(),
         "test": {
             "store": store.name,
             "sha256": store.sha256,
-            "objects": [r.uid for r in records],
-            "categories": [r.category for r in records],
+            "objects": [store.objects[row].uid for row in rows],
+            "categories": [store.objects[row].category for row in rows],
             "views": VIEWS,
             "threshold": metrics.THRESHOLD,
         },
-        "points": points(run, model, images, truth, [r.category for r in records]),
+        "points": points,
         "provenance": {
-            "commands": [f"compress3d train {run.id}", f"compress3d evaluate {run.id}"],
+            "commands": [f"compress3d train {experiment.id}", f"compress3d evaluate {experiment.id}"],
             "device": training["device"],
             "minutes": training["minutes"],
+            "precision": training.get("precision", experiment.optim.precision),
             "training": training,
-            "parameters": sum(p.numel() for p in model.parameters()),
+            "parameters": parameter_count(model),
             "weights_sha256": sha256,
+            "evaluation": {**describe(here), "precision": "float32", "commit": commit()},
             "evaluation_minutes": (time.monotonic() - started) / 60,
             "versions": results.versions(),
         },
     }
-    results.save(run.id, data)
-    return results.load(run.id)
+    before = _repeated(data) if own else None
+    if before is not None:
+        if results.same_numbers(before, data):
+            return Evaluated(before, results.path_of(experiment.id), False)
+        print(f"{experiment.id}: other numbers than in its results file, written beside", file=sys.stderr)
+        own = False
+    path = results.save(experiment.id, data, None if own else store.name)
+    return Evaluated(results.load(experiment.id, None if own else store.name), path, True)
+
+
+def _repeated(data: dict) -> dict | None:
+    """Results that are there of the same experiment, weights and test set, None where there are none."""
+    try:
+        before = results.load(data["experiment"]["id"])
+    except DataError:
+        return None
+    same = all(results.rounded(before.get(name)) == results.rounded(data[name]) for name in ("experiment", "test"))
+    return (
+        before if same and before["provenance"].get("weights_sha256") == data["provenance"]["weights_sha256"] else None
+    )
+
+
+def ship(experiment: Experiment, trained: Trained) -> Path:
+    """Write the weights of a finished run to `weights/`, with their origin in the file's header."""
+    origin = {
+        "experiment": experiment.describe(),
+        **trained.hardware,
+        "precision": trained.precision,
+        "commit": commit(),
+        "minutes": trained.minutes,
+        "steps": trained.step,
+        "objects": trained.data["objects"],
+        "passes": trained.step * experiment.optim.batch_size / trained.data["rows"],
+        "data": trained.data["stores"],
+        "history": trained.history,
+        "terms": trained.terms,
+        "versions": results.versions(),
+    }
+    path = weights_path(experiment)
+    save_weights(trained.model, path, results.rounded(origin))
+    return path

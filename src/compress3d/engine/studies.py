@@ -18,8 +18,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 
+import torch
+
 import compress3d
 from compress3d import results
+from compress3d.engine.hardware import commit, describe
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,14 @@ def save_study(name: str, scale: str, networks: Mapping[str, dict], started: flo
     """
     provenance = {
         "commands": [f"compress3d study {name} --scale {scale}"],
-        "device": "cpu",
+        **describe(torch.device("cpu")),
+        "commit": commit(),
         "minutes": (time.monotonic() - started) / 60,
         "versions": results.versions(),
     }
-    run = {"id": f"{scale}/{name}", "model": name, "rate": None, "scale": scale, "seed": None, "tag": "study"}
+    study = results.study_record(scale, name)
     # no points: nothing here belongs on a curve of rates
     results.save(
-        f"{scale}/{name}", {"run": run, "points": [], "networks": dict(networks), **parts, "provenance": provenance}
+        f"{scale}/{name}", {"experiment": study, "points": [], "networks": dict(networks), **parts, "provenance": provenance}
     )
     return results.load(f"{scale}/{name}")

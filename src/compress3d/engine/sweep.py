@@ -7,7 +7,6 @@ its checkpoints, its weights file and its results file. A sweep that is killed g
 from __future__ import annotations
 
 import ctypes
-import fnmatch
 import os
 import signal
 import subprocess
@@ -19,55 +18,46 @@ from dataclasses import dataclass
 
 from compress3d import paths, results
 from compress3d.engine import checkpoint
-from compress3d.engine.evaluate import weights_path
-from compress3d.engine.weights import weights_origin
-from compress3d.errors import CheckpointError, ConfigError, DataError
-from compress3d.runs import TABLE, Run
-from compress3d.scales import scale
+from compress3d.engine.experiment import Experiment, experiments
+from compress3d.engine.sources import prepare_stores
+from compress3d.engine.weights import weights_origin, weights_path
+from compress3d.errors import CheckpointError, DataError
 
 
-def state(run: Run) -> str:
-    """What a run still needs: "train", "evaluate" or nothing ("done").
+def state(experiment: Experiment) -> str:
+    """What an experiment still needs: "train", "evaluate" or nothing ("done").
 
-    It is done when its results file was made with the settings that the table of runs has now; its weights count
-    when they were trained with them. A setting that came later than a file had the value that is its default now.
+    It is done when its results file was made with the settings that it has now; its weights count when they were
+    trained with them.
     """
-    settings = results.rounded(run.describe())
-    defaults = results.rounded(Run(run.model).describe())
+    settings = results.rounded(experiment.describe())
     try:
-        known = {**defaults, **results.load(run.id)["run"]}
+        if results.load(experiment.id)["experiment"] == settings:
+            return "done"
     except DataError:
-        known = None
-    if known == settings:
-        return "done"
-    path = weights_path(run)
+        pass
+    path = weights_path(experiment)
     if not path.is_file():
         return "train"
-    try:  # the first seven files were shipped before weights said what they were trained with
-        trained = weights_origin(path).get("run", settings)
-        return "evaluate" if {**defaults, **trained} == settings else "train"
+    try:
+        return "evaluate" if _trained_with(weights_origin(path), settings) else "train"
     except CheckpointError:
         return "train"
 
 
-def chosen(scale_name: str, only: str = "*") -> list[Run]:
-    """Runs of a scale whose id matches the shell pattern `only`, in the order of the table: the most worth first.
-
-    Raises:
-        ConfigError: no such scale, or no run matches.
-    """
-    scale(scale_name)
-    found = [
-        run for run in TABLE.values() if run.scale == scale_name and fnmatch.fnmatch(run.id, f"{scale_name}/{only}")
-    ]
-    if not found:
-        raise ConfigError(f"pattern {only!r}", f"matches no run of scale {scale_name}", "see `compress3d runs`")
-    return found
+def _trained_with(origin: dict, settings: dict) -> bool:
+    """Whether weights of that origin were trained with `settings`."""
+    if "experiment" in origin:
+        return origin["experiment"] == settings
+    # Weights from before experiments were nested have one flat record, the first seven of them none.
+    record = origin.get("run", {})
+    leaves = {**settings["model"], **settings["data"], **settings["optim"], "seed": settings["seed"]}
+    return all(record.get(name, value) == value for name, value in leaves.items() if name != "name")
 
 
-def reached(run: Run) -> int:
-    """Steps that the newest checkpoint of a run holds, 0 where there is none."""
-    files = checkpoint.checkpoints(paths.runs() / run.id)
+def reached(experiment: Experiment) -> int:
+    """Steps that the newest checkpoint holds, 0 where there is none."""
+    files = checkpoint.checkpoints(paths.runs() / experiment.id)
     return int(files[-1].name.split("-")[1]) if files else 0
 
 
@@ -87,8 +77,9 @@ def sweep(
     only: str = "*",
     device: str | None = None,
     threads: int | None = None,
+    data: str = "",
 ) -> list[Outcome]:
-    """Bring every chosen run to its results file.
+    """Bring every chosen experiment to its results file.
 
     Args:
         scale_name: "smoke", "demo" or "paper".
@@ -97,51 +88,48 @@ def sweep(
         only: shell pattern of run ids without their scale, such as "implicit*".
         device: "cpu" or "cuda"; a GPU where there is one.
         threads: of each run on the CPU; the cores shared evenly where None.
+        data: preset to train and test on instead of the scale's own, such as "shapenet".
 
     Returns:
         One outcome for each run that was not done before.
 
     Raises:
-        ConfigError: see `chosen`. DataError: a data source that needs input is not built.
+        ConfigError: see `experiments`. DataError: a data source that needs input is not built.
     """
-    from compress3d.data.build import ensure
-
-    runs = [run for run in chosen(scale_name, only) if state(run) != "done"]
-    for store in dict.fromkeys(part.store for run in runs for part in run.parts):
-        ensure(store)
+    missing = [experiment for experiment in experiments(scale_name, only, data) if state(experiment) != "done"]
+    prepare_stores(missing)
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     threads = threads or max(1, (os.cpu_count() or 1) // jobs)
     with ThreadPoolExecutor(jobs) as pool:
-        outcomes = list(pool.map(lambda run: _finish(run, deadline, threads, device), runs))
+        outcomes = list(pool.map(lambda experiment: _finish(experiment, deadline, threads, device), missing))
     results.save_manifest()  # two runs that end together may have written it at the same time
     return outcomes
 
 
-def _finish(run: Run, deadline: float | None, threads: int, device: str | None) -> Outcome:
+def _finish(experiment: Experiment, deadline: float | None, threads: int, device: str | None) -> Outcome:
     """Train as far as time allows, and evaluate."""
     for _ in range(2):
-        todo = state(run)
+        todo = state(experiment)
         if todo == "done":
             break
-        arguments = [todo, run.id]
-        if todo == "train":
-            minutes = None if deadline is None else (deadline - time.monotonic()) / 60
-            if minutes is not None and minutes <= 0:
-                return Outcome(run.id, "out of time")
-            arguments += ["--threads", str(threads)]
-            arguments += [] if minutes is None else ["--max-minutes", f"{minutes:.3f}"]
-            arguments += [] if device is None else ["--device", device]
-        print(f"{run.id}: {todo}", file=sys.stderr, flush=True)
+        arguments = [todo, experiment.id, "--threads", str(threads)]
+        arguments += [] if device is None else ["--device", device]
+        if todo == "train" and deadline is not None:
+            minutes = (deadline - time.monotonic()) / 60
+            if minutes <= 0:
+                return Outcome(experiment.id, "out of time")
+            arguments += ["--max-minutes", f"{minutes:.3f}"]
+        print(f"{experiment.id}: {todo}", file=sys.stderr, flush=True)
         done = subprocess.run(
             [sys.executable, "-m", "compress3d.cli", *arguments], env={**os.environ, "OMP_NUM_THREADS": str(threads)},
             stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=_die_with_parent,
         )  # fmt: skip
         if done.returncode:
-            said = [line for line in done.stderr.splitlines() if line.strip()]
-            return Outcome(run.id, "failed", said[-1] if said else f"exit status {done.returncode}")
-        if todo == "train" and state(run) == "train":
-            return Outcome(run.id, "out of time", f"at step {reached(run)} of {run.steps}")
-    return Outcome(run.id, "done")
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            return Outcome(experiment.id, "failed", lines[-1] if lines else f"exit status {done.returncode}")
+        if todo == "train" and state(experiment) == "train":
+            return Outcome(experiment.id, "out of time", f"at step {reached(experiment)} of {experiment.optim.steps}")
+    return Outcome(experiment.id, "done")
 
 
 def _die_with_parent() -> None:
@@ -151,17 +139,19 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def status(runs: Iterable[Run]) -> list[dict]:
-    """State, steps and cost of runs, for a table: id, state, steps reached and asked for."""
-    return [
-        {"id": run.id, "state": state(run), "reached": reached(run), "steps": run.steps} | _cost(run) for run in runs
-    ]
+def status(found: Iterable[Experiment]) -> list[dict]:
+    """State, steps and cost of experiments, for a table: id, state, steps reached and asked for, minutes, device."""
+    rows = []
+    for experiment in found:
+        row = {"id": experiment.id, "state": state(experiment), "reached": reached(experiment)}
+        rows.append({**row, "steps": experiment.optim.steps, **_cost(experiment)})
+    return rows
 
 
-def _cost(run: Run) -> dict:
-    """Minutes and device of the training behind a run's results; None where there are none."""
+def _cost(experiment: Experiment) -> dict:
+    """Minutes and device of the training behind results; None where there are none."""
     try:
-        origin = results.load(run.id)["provenance"]
+        origin = results.load(experiment.id)["provenance"]
     except DataError:
         return {"minutes": None, "device": None}
     return {"minutes": origin["minutes"], "device": origin["device"]}

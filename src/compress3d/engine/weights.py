@@ -1,9 +1,10 @@
-"""Small shipped weights: packed in float16 and int8, with their origin in the file's header."""
+"""Small shipped weights: where they lie, packed in float16 and int8, with their origin in the file's header."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -11,6 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from compress3d import paths
+from compress3d.engine.experiment import Experiment, experiments
 from compress3d.errors import CheckpointError
 from compress3d.io import write_atomically
 
@@ -18,6 +21,37 @@ from compress3d.io import write_atomically
 # halves the repository's weights, 60 to 34 MB; other parameters are stored in half precision. The statistics of batch
 # normalisation stay as they are: a variance above 65,504 would become infinite.
 QUANTIZED = ("lstm.input_map.weight", "gru.input_map.weight")
+
+
+def weights_path(experiment: Experiment) -> Path:
+    """Where the experiment's shipped weights lie."""
+    return paths.weights() / f"{experiment.id}.safetensors"
+
+
+def with_weights(scale: str, keep: Callable[[Experiment], bool] = lambda _: True) -> list[Experiment]:
+    """Experiments of a scale whose weights are here and for which `keep` holds, in order of worth."""
+    return [found for found in experiments(scale) if keep(found) and weights_path(found).is_file()]
+
+
+def load_model(experiment: Experiment) -> nn.Module:
+    """The experiment's network with its shipped weights, in evaluation mode, on the CPU.
+
+    Raises:
+        CheckpointError: the weights are missing, damaged, or fit another network.
+
+    Example:
+        >>> from compress3d.engine.experiment import get_experiment
+        >>> parameter_count(load_model(get_experiment("demo/implicit-r384-s0")))
+        1874922
+    """
+    model = experiment.build()
+    load_weights(model, weights_path(experiment))
+    return model.eval()
+
+
+def parameter_count(model: nn.Module) -> int:
+    """How many numbers a network learns."""
+    return sum(p.numel() for p in model.parameters())
 
 
 def pack_weights(model: nn.Module) -> dict[str, Tensor]:

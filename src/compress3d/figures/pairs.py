@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 
 from compress3d.errors import DataError
-from compress3d.figures import style
 from compress3d.figures.tables import MISSING, Table, provenance
 from compress3d.metrics import Difference
 
@@ -16,11 +15,11 @@ LOWER_IS_BETTER = ("picture_loss",)
 ACCOUNTINGS = ("bits", "floats", "payload")  # the kindest way of counting for JPEG 2000
 
 
-def by_model(results: Iterable[Mapping]) -> dict[str, dict]:
-    """Results under their model's name for people; the runs of one model, such as implicit's, with joined points."""
+def by_model(results: Iterable[Mapping], label: Callable[[str], str]) -> dict[str, dict]:
+    """Results under what `label` makes of their model's name; the runs of one model, such as implicit's, with joined points."""
     found: dict[str, dict] = {}
     for result in results:
-        name = style.name(result["run"]["model"])
+        name = label(result["experiment"]["model"]["name"])
         found.setdefault(name, {**result, "points": []})["points"].extend(result["points"])
     return found
 

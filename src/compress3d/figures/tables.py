@@ -160,7 +160,7 @@ def rates_table(results: Mapping[str, Mapping], caption: str = "") -> Table:
             if "miou" not in p:
                 continue
             rows.append([
-                result["run"]["model"], p["accounting"], f"{p['rate']:g}", f"{p['true_rate']:.1f}",
+                result["experiment"]["model"]["name"], p["accounting"], f"{p['rate']:g}", f"{p['true_rate']:.1f}",
                 f"{p['bytes_per_view']:.0f}", p["miou"], p["miou_std"], p["miou_category"], p["miou_pooled6"],
                 *(p["thresholds"].get(t) for t in ("0.2", "0.3", "0.5")),
             ])  # fmt: skip
@@ -176,7 +176,7 @@ def provenance(results: Mapping[str, Mapping]) -> Table:
     for run_id, result in results.items():
         origin = result["provenance"]
         rows.append([
-            run_id, origin["device"], f"{origin['minutes']:.0f}", result["run"].get("steps"),
+            run_id, origin["device"], f"{origin['minutes']:.0f}", result["experiment"].get("optim", {}).get("steps"),
             f"{result['test']['store']} ({len(result['test']['objects'])} objects)",
             str(origin.get("weights_sha256", ""))[:12], origin["versions"].get("torch", ""),
         ])  # fmt: skip

@@ -42,11 +42,11 @@ def curve_points(results: Iterable[Mapping], key: str = "miou") -> dict[tuple[st
     found: dict[tuple[str, str], list[Mapping]] = {}
     scales = set()
     for result in results:
-        scales.add(result["run"]["scale"])
+        scales.add(result["experiment"]["scale"])
         for point in result["points"]:
             if key not in point or point["true_rate"] is None:  # the mean shape costs nothing and has no rate
                 continue
-            found.setdefault((result["run"]["model"], point.get("accounting", "bits")), []).append(point)
+            found.setdefault((result["experiment"]["model"]["name"], point.get("accounting", "bits")), []).append(point)
     if not found:
         raise DataError("results", "hold no evaluated run", "run `compress3d evaluate RUN`")
     if len(scales) > 1:
@@ -180,8 +180,8 @@ def loss_curve(
             continue
         drawn = {way: points for (_, way), points in curve_points([result], key).items() if way in accountings}
         for way, points in drawn.items():
-            look = _look(result["run"]["model"], way, dark)
-            if result["run"].get("rate") is not None:
+            look = _look(result["experiment"]["model"]["name"], way, dark)
+            if result["experiment"]["model"].get("rate") is not None:
                 look |= dict(linestyle="--", markerfacecolor="none")
             rates, values = ([point[of] for point in points] for of in ("true_rate", key))
             found.append(curves.Series(label if len(drawn) == 1 else f"{label}, {way}", rates, values, look))

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from compress3d import runs, transmit
-from compress3d.engine import evaluate
+from compress3d.engine.evaluate import output
+from compress3d.engine.experiment import get_experiment
+from compress3d.engine.weights import load_model, weights_path
 from compress3d.errors import ConfigError
 
 
@@ -32,14 +33,15 @@ def received_images(
     """
     found: dict[str, dict[float, Tensor | None]] = {}
     for label, run_id in run_ids.items():
-        run = runs.find(run_id)
-        trained = run.model == "jpeg2000" or evaluate.weights_path(run).is_file()
-        model = evaluate.load_model(run) if trained and run.model != "jpeg2000" else None
+        experiment = get_experiment(run_id)
+        trained = weights_path(experiment).is_file()
+        model = load_model(experiment) if trained else experiment.build().eval()  # JPEG 2000 decodes without weights
+        trained = trained or experiment.model.training_channel() is not None
         found[label] = dict.fromkeys(rates)
         for rate in rates if trained else ():
             try:
-                at = transmit.setting(run, rate)
+                point = experiment.operating_point(rate)
             except ConfigError:  # N_original has no 384:1
                 continue
-            found[label][rate] = transmit.arrived_pictures(run, model, images[:, None], at)[:, 0]
+            found[label][rate] = output(experiment, model, images[:, None], point).images[:, 0]
     return found

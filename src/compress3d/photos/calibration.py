@@ -16,20 +16,20 @@ from compress3d import metrics, results
 from compress3d.data.loader import test_view_order
 from compress3d.data.store import Store
 from compress3d.data.testset import open_test_set
-from compress3d.engine.evaluate import VIEWS, held_out, load_model
+from compress3d.engine.evaluate import VIEWS, held_out, output
+from compress3d.engine.experiment import Experiment
 from compress3d.engine.studies import save_study
+from compress3d.engine.weights import load_model
 from compress3d.photos import frame, synthetic
 from compress3d.photos.confidence import mean_confidence
-from compress3d.photos.reconstruction import best_run, send, with_voxels
-from compress3d.runs import Run
+from compress3d.photos.reconstruction import best_run, with_voxels
 from compress3d.scales import scale
-from compress3d.transmit import setting
 
 FRAMED, ONE, MIXED, SIDE, ROOM = "five views", "one view", "views of five objects", "lying on its side", "in a room"
 FITTED = (FRAMED, ONE, MIXED, SIDE)  # a room shows in the images, not in the confidence
 
 
-def views_of_case(run: Run, store: Store, rows: np.ndarray, case: str) -> torch.Tensor:
+def views_of_case(run: Experiment, store: Store, rows: np.ndarray, case: str) -> torch.Tensor:
     """Views of test objects as a photographer could have made them: uint8 (N, V, 3, S, S).
 
     Args:
@@ -39,7 +39,7 @@ def views_of_case(run: Run, store: Store, rows: np.ndarray, case: str) -> torch.
             five objects" four of five show others; "lying on its side" turns all by 90 degrees; "in a room" keeps a
             crowded background.
     """
-    size, background = scale(run.scale).image_size, frame.BACKGROUND_GREY[run.background]
+    size, background = scale(run.scale).image_size, frame.BACKGROUND_GREY[run.data.background]
     objects = []
     for number, row in enumerate(rows):
         views = test_view_order(store.objects[row].uid)[: 1 if case == ONE else VIEWS]
@@ -92,7 +92,7 @@ def held_out_accuracy(confidence: np.ndarray, useful: np.ndarray) -> float:
     return float(np.mean(scores))
 
 
-def measure(run: Run, store: Store, rows: np.ndarray, shown: dict[str, torch.Tensor], floor: float) -> dict:
+def measure(run: Experiment, store: Store, rows: np.ndarray, shown: dict[str, torch.Tensor], floor: float) -> dict:
     """Confidence against IoU of one network.
 
     Args:
@@ -105,11 +105,11 @@ def measure(run: Run, store: Store, rows: np.ndarray, shown: dict[str, torch.Ten
         `threshold`, `accuracy` and `held_out_accuracy` (balanced, over `FITTED`), `correlation` (of "five views"),
         `above` and `below` the threshold ("five views"), and `cases`, each with lists `iou` and `confidence`.
     """
-    model, at = load_model(run), setting(run)
+    model, at = load_model(run), run.operating_point()
     truth = held_out(run, store, rows, views=1)[1]
     cases = {}
     for case, images in shown.items():
-        probability = send(run, model, images, at)
+        probability = output(run, model, images, at).probabilities.numpy()
         cases[case] = {"iou": metrics.iou(probability, truth), "confidence": mean_confidence(probability)}
     confidence = np.stack([cases[case]["confidence"] for case in FITTED])
     useful = np.stack([cases[case]["iou"] > floor for case in FITTED])
@@ -146,7 +146,7 @@ def medians(measured: Iterable[dict]) -> dict:
     return median
 
 
-def calibrate(scale_name: str = "demo", runs: list[Run] | None = None) -> dict:
+def calibrate(scale_name: str = "demo", runs: list[Experiment] | None = None) -> dict:
     """Measure the networks of a scale on the shipped test set; writes `results/<scale>/confidence.json`.
 
     The runs of the tables where `runs` is None. The file keeps the value of every object for the best run, the one that
@@ -163,9 +163,9 @@ def calibrate(scale_name: str = "demo", runs: list[Run] | None = None) -> dict:
     shown: dict[str, dict[str, torch.Tensor]] = {}
     networks = {}
     for run in chosen:
-        if run.background not in shown:
-            shown[run.background] = {case: views_of_case(run, store, rows, case) for case in (*FITTED, ROOM)}
-        found = measure(run, store, rows, shown[run.background], floor)
+        if run.data.background not in shown:
+            shown[run.data.background] = {case: views_of_case(run, store, rows, case) for case in (*FITTED, ROOM)}
+        found = measure(run, store, rows, shown[run.data.background], floor)
         if run != best:
             found["cases"] = {
                 case: {key: float(np.mean(values)) for key, values in of.items()} for case, of in found["cases"].items()

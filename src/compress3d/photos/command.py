@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from compress3d.engine.experiment import get_experiment
 from compress3d.errors import DataError
 from compress3d.metrics import THRESHOLD
 from compress3d.photos import Photo, collect, prepare_all
 from compress3d.photos.confidence import Assessment, assess
 from compress3d.photos.outputs import check_names, write
 from compress3d.photos.reconstruction import Reconstruction, best_run, check, reconstruct
-from compress3d.runs import find
 from compress3d.scales import scale
 
 
@@ -37,9 +37,9 @@ def reconstruct_files(
         CheckpointError: the run has no weights here.
     """
     paths, files = check_names(out), collect(names)
-    run = find(run_id) if run_id else best_run()
+    run = get_experiment(run_id) if run_id else best_run()
     check(run, rate, threshold)
-    photos, left_out = prepare_all(files, scale(run.scale).image_size, background, run.background, _say)
+    photos, left_out = prepare_all(files, scale(run.scale).image_size, background, run.data.background, _say)
     found = reconstruct(photos, run, rate, threshold)
     assessment = assess(found)
     missing = f", {len(left_out)} left out" if left_out else ""

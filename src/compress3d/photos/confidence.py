@@ -22,9 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from compress3d import metrics, results
+from compress3d.engine.experiment import Experiment
 from compress3d.photos import frame
 from compress3d.photos.reconstruction import Reconstruction
-from compress3d.runs import Run
 
 BORDER_LIMIT = 0.5  # mean `frame.border_occupancy` of the views: over the test set 0.00 framed, 0.995 in a room
 
@@ -88,7 +88,7 @@ def assess(found: Reconstruction) -> Assessment:
     limits, reasons = calibration(found.run), []
     threshold = limits["threshold"]
     side = limits["below"] if threshold is not None and confidence < threshold else limits["above"]
-    background = frame.BACKGROUND_GREY[found.run.background]
+    background = frame.BACKGROUND_GREY[found.run.data.background]
     filled = float(np.mean([frame.border_occupancy(photo.image, background) for photo in found.photos]))
     if filled > BORDER_LIMIT:
         reasons.append(
@@ -103,7 +103,7 @@ def assess(found: Reconstruction) -> Assessment:
     return Assessment(confidence, threshold, tuple(reasons), side["useful"])
 
 
-def calibration(run: Run) -> dict:
+def calibration(run: Experiment) -> dict:
     """`threshold`, `above` and `below` of `measure`, for `run`; the medians over its scale where it was not measured
     itself. The threshold is None where no network of the scale was.
     """

@@ -79,12 +79,12 @@ def _payload(found: Reconstruction, assessment: Assessment, title: str) -> dict:
     from compress3d.figures.viewer import Shape, viewer
     from compress3d.joint.style import body_colour, label
 
-    method = f"{label(found.run.model)} {found.setting.rate:g}:1"
+    method = f"{label(found.run.model.name)} {found.setting.rate:g}:1"
     views = [photo.image for photo in found.photos]
     decoded = {} if found.arrived is None else {method: list(found.arrived)}
     note = f"{int(found.occupancy.sum()):,} voxels, mean voxel confidence {assessment.confidence:.2f}"
     shape = Shape(title, {method: found.occupancy}, views, {method: note}, decoded=decoded)
-    return viewer([shape], {method: body_colour(found.run.model)}).payload
+    return viewer([shape], {method: body_colour(found.run.model.name)}).payload
 
 
 def _asset(name: str) -> str:

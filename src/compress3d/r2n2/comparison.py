@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from compress3d.engine.experiment import experiments
 from compress3d.errors import DataError
 from compress3d.figures import style
 from compress3d.figures.tables import Table, paper
 from compress3d.metrics import Difference
-from compress3d.runs import TABLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,10 +72,8 @@ def run_ids(scale_name: str) -> dict[str, str]:
         >>> run_ids("demo")["3D-LSTM-3"]
         'demo/uncompressed-1200-s0'
     """
-    runs = [run for run in TABLE.values() if run.scale == scale_name and run.tag == str(run.steps) and run.rate is None]
-    return {
-        name: run.id for name, of in RELATED_NETWORKS.items() for run in runs if run.model == of.model and run.seed == 0
-    }
+    alike = [e for e in experiments(scale_name) if e.tag == str(e.optim.steps) and e.model.rate is None and e.seed == 0]
+    return {name: e.id for name, of in RELATED_NETWORKS.items() for e in alike if e.model.name == of.model}
 
 
 def published_iou(name: str) -> float | None:
@@ -106,10 +104,10 @@ def architectures(scale_name: str = "paper") -> Table:
                              None, None])  # fmt: skip
                 continue
             network, model = NETWORKS[of.network], Reconstruction(scale(scale_name), of.network)
-            maps = [m for n, m in model.memory.named_children() if n != "input_map"]
+            maps = [m for n, m in model.recurrent.named_children() if n != "input_map"]
             rows.append([name, "GRU" if network.gru else "LSTM", f"{network.kernel}³",
                          "residual" if network.residual else "simple", millions(model),
-                         millions(model.memory.input_map), sum(map(millions, maps))])  # fmt: skip
+                         millions(model.recurrent.input_map), sum(map(millions, maps))])  # fmt: skip
     columns = ["network", "recurrence", "kernel", "encoder and decoder", "parameters", "of them: code to units",
                "unit to unit"]  # fmt: skip
     return Table(columns, rows, f"{scale_name} scale, parameters in millions", digits=2)

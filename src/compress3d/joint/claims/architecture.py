@@ -10,16 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from compress3d.claims.rules import CONTRADICTED, PARTLY, REPRODUCED, Answer, judge_parts
+from compress3d.engine.experiment import get_experiment
 from compress3d.joint.claims.evidence import Evidence, claim
 from compress3d.joint.compression import ARCHITECTURES, CompressionRNN
-from compress3d.joint.models import Direct, Implicit, Sequential
+from compress3d.joint.direct import Direct
+from compress3d.joint.experiments import most_iterations
+from compress3d.joint.implicit import Implicit
 from compress3d.joint.rates import recurrent_iterations, true_rate
+from compress3d.joint.sequential import Sequential
 from compress3d.joint.timing import multiply_adds
 from compress3d.layers.binarizer import Binarizer, binarize
 from compress3d.r2n2.network import Encoder, Reconstruction
-from compress3d.runs import LARGEST_N, find
 from compress3d.scales import Scale, scale
-from compress3d.transmit import settings
 
 GPU_BYTES = 11 * 2**30  # GTX 1080 Ti
 STATE_BYTES = 16  # a weight, its gradient and Adam's two moments, float32
@@ -55,7 +57,7 @@ def training_bytes(make: Callable[[Scale], nn.Module], iterations: int | None = 
     side, grid = PAPER.image_size, PAPER.grid
     x, truth = torch.empty(BATCH, VIEWS, 3, side, side, device="meta"), torch.empty(BATCH, *(grid,) * 3, device="meta")
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = model.losses(x, truth, iterations)
+        loss = model.loss(x, truth, iterations)
     del loss
     activations = sum(t.untyped_storage().nbytes() for key, t in stored.items() if key not in weights)
     return activations + STATE_BYTES * parameters(model)
@@ -87,8 +89,8 @@ def gradient_through_binarizer(evidence: Evidence) -> Answer:
 @claim("direct-extends-implicit")
 def direct_extends_implicit(evidence: Evidence) -> Answer:
     """A direct run serves at least six rates and decodes pictures; an implicit run serves one and decodes none."""
-    rates = [s.rate for s in settings(find(f"{evidence.scale}/direct-s0"))]
-    single = [s.rate for s in settings(find(f"{evidence.scale}/implicit-r384-s0"))]
+    rates = [s.rate for s in get_experiment(f"{evidence.scale}/direct-s0").operating_points()]
+    single = [s.rate for s in get_experiment(f"{evidence.scale}/implicit-r384-s0").operating_points()]
     direct, implicit = on_meta(Direct), on_meta(lambda size: Implicit(size, 384))
     shows = hasattr(direct, "compression") and not hasattr(implicit, "compression")
     verdict = judge_parts([len(rates) >= 6, len(single) == 1, shows])
@@ -101,7 +103,10 @@ def direct_extends_implicit(evidence: Evidence) -> Answer:
 def memory_forces_small_codec(evidence: Evidence) -> Answer:
     """A step of 6 objects, 5 views at 48:1: N_original over 11 GiB, N_small not; partly if only at 8 iterations."""
     steps = {
-        name: [training_bytes(lambda size, name=name: Sequential(size, name), N) for N in (LARGEST_N[name], N_TODERICI)]
+        name: [
+            training_bytes(lambda size, name=name: Sequential(size, name), N)
+            for N in (most_iterations(name), N_TODERICI)
+        ]
         for name in ("original", "small")
     }
     at_48, at_8 = [steps["original"][n] > GPU_BYTES >= steps["small"][n] for n in (0, 1)]

@@ -18,7 +18,7 @@ def where(evidence: Evidence) -> str:
     """The machine and the size of the networks that were timed, in a few words."""
     if evidence.timing is None:
         raise Missing("run compress3d timing")
-    return f"{evidence.timing['run']['scale']} size, {evidence.timing['provenance']['device']}"
+    return f"{evidence.timing['experiment']['scale']} size, {evidence.timing['provenance']['device']}"
 
 
 def ratios(evidence: Evidence, first: str, second: str, conditions: str = "as_printed") -> list[float]:

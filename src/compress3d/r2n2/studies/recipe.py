@@ -14,22 +14,23 @@ from compress3d import metrics, paths, results
 from compress3d.data.store import Store
 from compress3d.data.testset import open_test_set
 from compress3d.engine.evaluate import held_out, probabilities
+from compress3d.engine.experiment import DataSource, Experiment, get_experiment
+from compress3d.engine.hardware import commit
 from compress3d.engine.train import train
-from compress3d.runs import Part, Run, find, variant
 
 STEPS = 200
 
 
-def variants(scale: str = "demo") -> dict[tuple[str, str], Run]:
-    """(choice, setting) -> run; "as trained" is the recipe of the table of runs, cut to `STEPS` steps."""
-    base = variant(find(f"{scale}/uncompressed-s0"), "choice", steps=STEPS)
+def variants(scale: str = "demo") -> dict[tuple[str, str], Experiment]:
+    """(choice, setting) -> experiment; "as trained" is the common recipe, cut to `STEPS` steps."""
+    base = get_experiment(f"{scale}/uncompressed-s0").variant("choice", steps=STEPS)
     return {
         ("recipe", "as trained"): base,
-        ("background", "white"): variant(base, "white", background="white"),
-        ("initialisation", "PyTorch's default"): variant(base, "default", initialisation="default"),
-        ("learning rate", "3e-3"): variant(base, "fast", learning_rate=3e-3),
-        ("data", "CAD only"): variant(base, "cad", parts=(Part("cad"),)),
-        ("data", "procedural only"): variant(base, "shapes", parts=(Part("shapes"),)),
+        ("background", "white"): base.variant("white", background="white"),
+        ("initialisation", "PyTorch's default"): base.variant("default", initialisation="default"),
+        ("learning rate", "3e-3"): base.variant("fast", learning_rate=3e-3),
+        ("data", "CAD only"): base.variant("cad", sources=(DataSource("cad"),)),
+        ("data", "procedural only"): base.variant("shapes", sources=(DataSource("shapes"),)),
     }
 
 
@@ -52,16 +53,17 @@ def ablate(scale: str = "demo") -> dict:
         )
         table.append(
             {"choice": choice, "setting": setting, "miou": scored["miou"], "loss": scored["loss"],
-             "steps": trained.step, "minutes": trained.minutes, "device": trained.device}
+             "steps": trained.step, "minutes": trained.minutes, **trained.hardware}
         )  # fmt: skip
         data = {
-            "run": {**short.describe(), "id": f"{scale}/choices", "tag": "choice"},
+            "experiment": {**short.describe(), "id": f"{scale}/choices", "tag": "choice"},
             "points": [],  # nothing here belongs on a curve of results
             "rows": table,
-            "note": f"{len(rows)} held-out CAD objects outside the shipped set, {short.steps} steps, seed {short.seed}",
+            "note": f"{len(rows)} held-out CAD objects outside the shipped set, {STEPS} steps, seed {short.seed}",
             "objects": len(rows),
         }
-        provenance = {"commands": [f"compress3d study recipe --scale {scale}"], "device": trained.device,
+        provenance = {"commands": [f"compress3d study recipe --scale {scale}"], **trained.hardware,
+                      "precision": trained.precision, "commit": commit(),
                       "minutes": sum(row["minutes"] for row in table), "versions": results.versions()}  # fmt: skip
         results.save(f"{scale}/choices", {**data, "provenance": provenance})
     return results.load(f"{scale}/choices")

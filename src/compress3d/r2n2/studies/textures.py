@@ -21,12 +21,12 @@ from compress3d.data.render import Renderer
 from compress3d.data.resample import area_mean
 from compress3d.data.shapenet import CATEGORIES
 from compress3d.data.shapes import make
+from compress3d.engine.evaluate import probabilities
 from compress3d.engine.evaluate import load_model
 from compress3d.engine.studies import save_study
 from compress3d.errors import ConfigError
 from compress3d.r2n2.studies.views import networks
 from compress3d.scales import scale as sizes
-from compress3d.transmit import probabilities
 
 APPEARANCES = ("plain", "coloured", "textured")
 SEED = 1  # the training objects have seed 0

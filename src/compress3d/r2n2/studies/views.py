@@ -14,10 +14,11 @@ from compress3d.data.loader import to_float
 from compress3d.data.store import VIEWS as ALL_VIEWS
 from compress3d.data.store import Store
 from compress3d.data.testset import open_test_set
-from compress3d.engine.evaluate import held_out, load_model, with_weights
+from compress3d.engine.evaluate import held_out
+from compress3d.engine.experiment import Experiment
 from compress3d.engine.studies import save_study
+from compress3d.engine.weights import load_model, with_weights
 from compress3d.errors import ConfigError
-from compress3d.runs import RECONSTRUCTIONS, Run
 
 COUNTS = (1, 2, 3, 4, 5, 8, 12, 16, 20, 24)  # training sees 1 to 5; the literature's tables end at 20
 ORDERS = 8  # orders of the same views, the first one as everywhere else
@@ -25,13 +26,13 @@ ORDERED_VIEWS = 5
 BATCH = 16  # objects at once
 
 
-def networks(scale: str) -> list[Run]:
+def networks(scale: str) -> list[Experiment]:
     """The runs of a scale that turn plain images into voxels and whose weights are here.
 
     Raises:
         ConfigError: there is none.
     """
-    runs = with_weights(scale, RECONSTRUCTIONS)
+    runs = with_weights(scale, lambda experiment: experiment.system in ("r2n2", "baselines"))
     if not runs:
         raise ConfigError(f"scale {scale}", "has no trained network", f"run `compress3d sweep --scale {scale}` first")
     return runs
@@ -40,13 +41,13 @@ def networks(scale: str) -> list[Run]:
 @torch.no_grad()
 def each_view(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
     """What the network makes of every view by itself, of uint8 (N, V, 3, H, W): encoded once, joined in many ways."""
-    return torch.cat([model.each_view(to_float(part)) for part in images.split(BATCH)])
+    return torch.cat([model.encode_views(to_float(part)) for part in images.split(BATCH)])
 
 
 @torch.no_grad()
 def joined(model: torch.nn.Module, views: torch.Tensor) -> np.ndarray:
     """Probabilities, float32 (N, G, G, G), of `each_view` or of some of its views in some order."""
-    return torch.cat([torch.sigmoid(model.join(part)).float() for part in views.split(BATCH)]).numpy()
+    return torch.cat([torch.sigmoid(model.fuse_views(part)).float() for part in views.split(BATCH)]).numpy()
 
 
 def by_count(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, categories: list[str]) -> list[dict]:

@@ -1,0 +1,310 @@
+"""What an experiment is, and the register of all of them: nothing about an experiment stands anywhere else.
+
+A system is a package of `compress3d` with a module `experiments`, such as `compress3d.joint.experiments`: it is found
+here by looking, describes its models and registers what is trained. Nobody lists systems.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
+
+import compress3d
+from compress3d.errors import ConfigError
+from compress3d.scales import scale as find_scale
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from compress3d.codecs.channel import Channel, OperatingPoint, Output
+    from compress3d.scales import Scale
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A part of the training data: a store by name, its split, and how often an epoch visits each object."""
+
+    store: str
+    split: str = "train"
+    repeat: int = 1
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What a model is trained and tested on.
+
+    Attributes:
+        name: of the preset, see `DATA`.
+        sources: training data.
+        test: store whose test split is the test set; empty for the one that ships with the repository.
+        views: smallest and largest number of views, drawn for each minibatch.
+        background: "black", "white", "random" or "pictures", crops of the pictures in the folder `pictures`.
+        mirror: show every object mirrored half of the time (images and voxels alike).
+        flip: flip each view by itself half of the time, voxels as they are (3D-R2N2).
+        replacement: draw views with replacement (3D-R2N2).
+    """
+
+    name: str
+    sources: tuple[DataSource, ...]
+    test: str = ""
+    views: tuple[int, int] = (1, 5)
+    background: str = "black"
+    mirror: bool = True
+    flip: bool = False
+    replacement: bool = False
+    pictures: str = ""
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Names of the stores that training and test need; the shipped test set is none."""
+        return tuple(dict.fromkeys([*(source.store for source in self.sources), *filter(None, [self.test])]))
+
+
+DATA: dict[str, DataConfig] = {
+    data.name: data
+    for data in (
+        DataConfig("open", (DataSource("shapes"), DataSource("cad", repeat=2))),
+        DataConfig("smoke", (DataSource("smoke"),)),
+        # ShapeNet's 13 classes by its two published splits: 80 % of the sorted names of a class, or a list of ids
+        # (Pix2Vox's ShapeNet.json, ShapeNet's all.csv). Each is a store of its own, see `compress3d data build`.
+        DataConfig("shapenet", (DataSource("shapenet"),), test="shapenet"),
+        DataConfig("shapenet-ids", (DataSource("shapenet-ids"),), test="shapenet-ids"),
+    )
+}
+USUAL = {"smoke": "smoke", "demo": "open", "paper": "open"}  # data of a scale that ids do not name
+ORDER = ("demo", "smoke", "paper")  # of scales: what ships comes first
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """How a model is trained.
+
+    Attributes:
+        steps: minibatches of the whole schedule; the learning rate falls to zero over them as a cosine, or is divided
+            by ten at each of `milestones` where there are any.
+        batch_size: objects a minibatch.
+        learning_rate: peak of Adam's step, reached after `warmup` steps.
+        warmup: steps of linear rise.
+        codec_learning_rate, codec_warmup: the same for the weights of a compression RNN, whose first task, a black
+            background out of a tanh without a bias, takes 3 times as many steps at 1e-3.
+        clip: largest norm of the gradient.
+        weight_decay: L2 on all weights but biases, added to the gradient as 3D-R2N2 does.
+        precision: "bfloat16" (autocast, where the device computes in it by itself) or "float32".
+    """
+
+    steps: int = 3600
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    codec_learning_rate: float = 3e-3
+    codec_warmup: int = 100
+    clip: float = 1.0
+    milestones: tuple[int, ...] = ()
+    weight_decay: float = 0.0
+    precision: str = "bfloat16"
+
+
+class ModelConfig:
+    """What the engine asks of a system's description of a model, a frozen dataclass.
+
+    Attributes:
+        name: of the model, in ids.
+        rate: compression rate, for models that have one; None for others.
+        makes_voxels: whether the model ends in voxels.
+    """
+
+    name: str
+    rate: float | None = None
+    makes_voxels: bool = True
+
+    def build(self, scale: Scale) -> nn.Module:
+        """The network with fresh weights, drawn from torch's global generator."""
+        raise NotImplementedError
+
+    def operating_points(self, scale: Scale) -> list[OperatingPoint]:
+        """Every rate and way of counting bytes that the model is evaluated at."""
+        raise NotImplementedError
+
+    def training_channel(self) -> tuple[Channel, Sequence[float]] | None:
+        """What the views of a training minibatch go through, and the rates of which one is drawn for each."""
+        return None
+
+    def outputs(
+        self, model: nn.Module, images: Tensor, points: Sequence[OperatingPoint]
+    ) -> Iterator[tuple[OperatingPoint, Output]]:
+        """What comes out at each of `points` for a minibatch of views, uint8 (B, V, 3, H, W), on any device."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training run: a model of a system, its size, its data, how it is trained.
+
+    Attributes:
+        system: package that registered it, such as "joint".
+        scale: "smoke", "demo" or "paper".
+        model, data, optim: see there.
+        seed: of weights, batches and binarizer draws.
+        tag: tells variants of a comparison apart; empty for the runs of tables and figures.
+    """
+
+    system: str
+    scale: str
+    model: ModelConfig
+    data: DataConfig
+    optim: OptimConfig
+    seed: int = 0
+    tag: str = ""
+
+    @property
+    def id(self) -> str:
+        """`<scale>/<model>[-r<rate>][-<tag>][@<data>]-s<seed>`, such as `demo/implicit-r384-s0`."""
+        rate = "" if self.model.rate is None else f"-r{self.model.rate:g}"
+        data = "" if self.data.name == USUAL[self.scale] else f"@{self.data.name}"
+        return f"{self.scale}/{self.model.name}{rate}{'-' + self.tag if self.tag else ''}{data}-s{self.seed}"
+
+    def build(self) -> nn.Module:
+        """The network with fresh weights."""
+        return self.model.build(find_scale(self.scale))
+
+    def operating_points(self) -> list[OperatingPoint]:
+        """See `ModelConfig.operating_points`.
+
+        Example:
+            >>> [point.rate for point in get_experiment("demo/sequential-s0").operating_points()]
+            [384.0, 192.0, 128.0, 96.0, 64.0, 48.0]
+        """
+        return self.model.operating_points(find_scale(self.scale))
+
+    def operating_point(self, rate: float | None = None, accounting: str | None = None) -> OperatingPoint:
+        """The operating point at `rate` (within 1 %) and `accounting`; the first one where they are None.
+
+        Raises:
+            ConfigError: the model does not serve that rate; the message lists those it serves.
+        """
+        served = self.operating_points()
+        for found in served:
+            if (rate is None or abs(found.rate / rate - 1) < 0.01) and accounting in (None, found.accounting):
+                return found
+        known = ", ".join(f"{s.rate:g}:1 ({s.accounting})" for s in served)
+        asked = (
+            self.id + ("" if rate is None else f" at {rate:g}:1") + ("" if accounting is None else f", {accounting}")
+        )
+        raise ConfigError(asked, "is not served", f"choose one of {known}")
+
+    def describe(self) -> dict:
+        """Every setting, nested as it is here, for results files and the headers of weights."""
+        model = {"name": self.model.name, "rate": self.model.rate}
+        return {"id": self.id, **asdict(self), "model": model | asdict(self.model)}
+
+    def variant(self, tag: str, **changes) -> Experiment:
+        """A copy with some settings changed, told apart by `tag`: for measured comparisons.
+
+        Args:
+            tag: of the copy.
+            changes: fields of the experiment, or of its model, data or optimisation.
+        """
+        own = {name: changes.pop(name) for name in list(changes) if name in self.__dataclass_fields__}
+        parts = {}
+        for part in ("model", "data", "optim"):
+            fields = {n: changes.pop(n) for n in list(changes) if n in getattr(self, part).__dataclass_fields__}
+            parts[part] = replace(own.pop(part, getattr(self, part)), **fields)
+        if changes:
+            raise TypeError(f"no part of an experiment has {', '.join(changes)}")
+        return replace(self, tag=tag, **parts, **own)
+
+
+def on_data(experiment: Experiment, name: str) -> Experiment:
+    """The same experiment on the data preset `name`, with its own augmentation.
+
+    Raises:
+        ConfigError: there is no such preset.
+    """
+    if name not in DATA:
+        raise ConfigError(f"data {name!r}", "does not exist", f"choose one of {', '.join(DATA)}")
+    preset = DATA[name]
+    data = replace(experiment.data, name=name, sources=preset.sources, test=preset.test)
+    return replace(experiment, data=data)
+
+
+_REGISTER: list[tuple[tuple[int, float], Experiment]] = []
+
+
+def register(found: Iterable[Experiment], worth: float) -> None:
+    """Make experiments known.
+
+    Args:
+        found: in order of worth.
+        worth: place among those of the same scale, of all systems: smaller is trained sooner.
+    """
+    _REGISTER.extend(((ORDER.index(experiment.scale), worth), experiment) for experiment in found)
+
+
+@cache
+def _table() -> dict[str, Experiment]:
+    """Every registered experiment by its id, the most worth first."""
+    for package in iter_modules(compress3d.__path__, "compress3d."):
+        if package.ispkg and find_spec(f"{package.name}.experiments"):
+            import_module(f"{package.name}.experiments")
+    found = [experiment for _, experiment in sorted(_REGISTER, key=lambda entry: entry[0])]
+    table = {experiment.id: experiment for experiment in found}
+    if len(table) < len(found):
+        raise ValueError("two experiments have one id")
+    return table
+
+
+def experiments(scale: str | None = None, only: str = "*", data: str = "") -> list[Experiment]:
+    """Experiments in order of worth.
+
+    Args:
+        scale: only those of this one.
+        only: shell pattern of ids without their scale, such as "implicit*".
+        data: preset to train and test on instead of the scale's own, such as "shapenet".
+
+    Raises:
+        ConfigError: no such scale or data, or nothing matches.
+
+    Example:
+        >>> [e.id for e in experiments("paper", "implicit-r384-s*", data="shapenet")][:1]
+        ['paper/implicit-r384@shapenet-s0']
+    """
+    if scale is not None:
+        find_scale(scale)
+    found = [
+        experiment
+        for experiment in _table().values()
+        if scale in (None, experiment.scale) and fnmatch.fnmatch(experiment.id.split("/", 1)[1], only)
+    ]
+    if not found:
+        of = "" if scale is None else f" of scale {scale}"
+        raise ConfigError(f"pattern {only!r}", f"matches no experiment{of}", "see `compress3d runs`")
+    return [on_data(experiment, data) for experiment in found] if data else found
+
+
+def get_experiment(experiment_id: str) -> Experiment:
+    """The experiment with that id; `@<data>` in it names a data preset.
+
+    Raises:
+        ConfigError: no such experiment; the message names those with the nearest ids.
+
+    Example:
+        >>> get_experiment("paper/implicit-r384@shapenet-s0").data.stores
+        ('shapenet',)
+    """
+    name = re.search(r"@([a-z0-9-]+)(?=-s\d+$)", experiment_id)
+    base = experiment_id.replace(name[0], "") if name else experiment_id
+    if base in (table := _table()):
+        found = on_data(table[base], name[1]) if name else table[base]
+        if found.id == experiment_id:
+            return found
+    near = get_close_matches(base, table, n=5, cutoff=0.4) or list(table)[:5]
+    remedy = f"`compress3d runs` lists them; near it are {', '.join(near)}"
+    raise ConfigError(f"experiment {experiment_id!r}", "does not exist", remedy)
