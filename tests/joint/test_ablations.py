@@ -11,7 +11,8 @@ def test_every_question_is_about_two_runs_of_the_table():
     for question in ablations.QUESTIONS:
         for scale, steps in (("demo", 600), ("paper", 10_000)):
             pair = [
-                get_experiment(ablations.run_id(name, scale, steps)) for name in (question.first_run, question.second_run)
+                get_experiment(ablations.run_id(name, scale, steps))
+                for name in (question.first_run, question.second_run)
             ]
             assert {run.optim.steps for run in pair} == {steps}
             assert pair[0].model == pair[1].model

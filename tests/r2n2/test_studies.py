@@ -77,7 +77,13 @@ def test_recipe_study_trains_every_variant_and_keeps_what_it_has(boxes, monkeypa
         trained.append(run)
         if len(trained) == 3:
             raise KeyboardInterrupt
-        return SimpleNamespace(model=torch.nn.Identity(), step=run.optim.steps, minutes=0.5, hardware={"device": "cpu"}, precision="float32")
+        return SimpleNamespace(
+            model=torch.nn.Identity(),
+            step=run.optim.steps,
+            minutes=0.5,
+            hardware={"device": "cpu"},
+            precision="float32",
+        )
 
     shares = iter([0.25, 0.5])  # of the true voxels that the first and the second variant find
 

@@ -6,8 +6,6 @@ drawn without replacement from 24, black background) and 3D-R2N2's (mirror with 
 
 from __future__ import annotations
 
-import tempfile
-import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import Dataset, get_worker_info
 
 from compress3d.data.backgrounds import BackgroundImages
 from compress3d.data.compositing import composite

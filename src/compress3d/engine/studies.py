@@ -82,6 +82,7 @@ def save_study(name: str, scale: str, networks: Mapping[str, dict], started: flo
     study = results.study_record(scale, name)
     # no points: nothing here belongs on a curve of rates
     results.save(
-        f"{scale}/{name}", {"experiment": study, "points": [], "networks": dict(networks), **parts, "provenance": provenance}
+        f"{scale}/{name}",
+        {"experiment": study, "points": [], "networks": dict(networks), **parts, "provenance": provenance},
     )
     return results.load(f"{scale}/{name}")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
 
 from compress3d import results
 from compress3d.engine.hardware import commit
@@ -30,7 +31,10 @@ BASELINE = "separate"  # N_original, then 3D-LSTM-3: what the paper's percentage
 
 
 def alternate(
-    calls: dict[str, Callable[[], object]], repeats: int, synchronize: Callable[[], None] = lambda: None
+    calls: dict[str, Callable[[], object]],
+    repeats: int,
+    synchronize: Callable[[], None] = lambda: None,
+    label: str = "",
 ) -> dict[str, float]:
     """Median milliseconds of each call; the calls take turns, so that a busy machine troubles all alike.
 
@@ -38,15 +42,17 @@ def alternate(
         calls: what to time, by name.
         repeats: rounds; one more goes before and warms up.
         synchronize: waits for a device that runs behind.
+        label: of a progress bar; none where empty.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats + 1):
-        for name, call in calls.items():
+    with tqdm(total=(repeats + 1) * len(calls), desc=label, disable=not label, leave=False) as bar:
+        for name, call in list(calls.items()) * (repeats + 1):
             synchronize()
             started = time.perf_counter()
             call()
             synchronize()
             times[name].append(1e3 * (time.perf_counter() - started))
+            bar.update()
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 

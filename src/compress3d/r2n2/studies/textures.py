@@ -21,8 +21,7 @@ from compress3d.data.render import Renderer
 from compress3d.data.resample import area_mean
 from compress3d.data.shapenet import CATEGORIES
 from compress3d.data.shapes import make
-from compress3d.engine.evaluate import probabilities
-from compress3d.engine.evaluate import load_model
+from compress3d.engine.evaluate import load_model, probabilities
 from compress3d.engine.studies import save_study
 from compress3d.errors import ConfigError
 from compress3d.r2n2.studies.views import networks
