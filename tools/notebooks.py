@@ -292,7 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-p", dest="values", action="append", default=[], metavar="NAME=VALUE", help="a parameter")
     parser.add_argument("--jobs", type=int, default=JOBS, help="notebooks at a time")
     parser.add_argument("--seconds", type=int, default=CELL_SECONDS, help="time limit of a cell")
-    chosen = parser.parse_args(arguments)
+    chosen = parser.parse_intermixed_args(arguments)  # plain parsing refuses a page behind -p NAME=VALUE
     try:
         values = dict(_value(text) for text in chosen.values)
         if values and chosen.what == "write":

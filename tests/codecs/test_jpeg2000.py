@@ -6,7 +6,7 @@ from PIL import Image
 
 from compress3d.codecs import jpeg2000
 from compress3d.codecs.codestream import Codestream
-from compress3d.codecs.jpeg2000 import FLOOR, OVERSHOOT, bench_jpeg2000, decode, encode, encode_within, simulate
+from compress3d.codecs.jpeg2000 import FLOOR, OVERSHOOT, decode, encode, encode_within, simulate
 from compress3d.errors import CodecError, ConfigError
 
 SIZES = (32, 64, 128, 137)
@@ -209,9 +209,3 @@ def test_impossible_requests_are_refused(picture_of):
         encode_within(image, 48, "bits")
     with pytest.raises(CodecError, match=r"\(N, H, W, 3\)"):
         simulate(image, 48)
-
-
-def test_bench_times_both_ways():
-    found = bench_jpeg2000(sizes=(32,), pictures=2)
-    assert {"glymur on disk, encode", "simulate payload"} <= set(found["32"])
-    assert all(value > 0 for value in found["32"].values())

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from compress3d.data.loader import ViewBatches, area_mean, bench_loader, composite, test_views, to_float
+from compress3d.data.loader import ViewBatches, area_mean, composite, test_views, to_float
 from compress3d.errors import DataError
 
 
@@ -197,11 +197,6 @@ def test_wrong_options_are_refused(options, store):
     with pytest.raises(ValueError):
         batches(store, **options)
 
-
-def test_bench_reports_both_speeds(store):
-    result = bench_loader(store, workers=1, seconds=0.3)
-    assert set(result) == {"workers", "views_per_second", "pillow_views_per_second", "ratio"}
-    assert result["views_per_second"] > result["pillow_views_per_second"] > 0
 
 
 # -- the choices of 3D-R2N2 --------------------------------------------------------------------------------------------

@@ -1,7 +1,10 @@
 """The study of confidence on tiny input: every case goes through every network, and the numbers follow from them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
 from compress3d import results
 from compress3d.engine.experiment import get_experiment
@@ -15,12 +18,15 @@ BEST, OTHER = get_experiment("demo/implicit-r384-s0"), get_experiment("demo/dire
 def study(boxes, tmp_path, monkeypatch):
     """Three boxes; a network is sure and mostly right on five framed views, unsure and wrong elsewhere."""
     monkeypatch.setenv("COMPRESS3D_ROOT", str(tmp_path))
-    results.save("demo/mean-shape", {"points": [{"miou": 0.5}], "provenance": {}})
+    results.save("demo/mean-shape", {"points": [{"setting": {}, "metrics": {"miou": 0.5}, "bytes_per_view": 0.0}], "provenance": {}})
     rows = boxes.select(split="test", clean=True)
     truth = np.stack([boxes.occupancy(row) for row in rows]).astype(np.float32)
     cases, seen = [*FITTED, ROOM], []
 
-    def send(run, model, images, at):
+    def send(run, model, images, point):
+        return SimpleNamespace(probabilities=torch.from_numpy(np.asarray(answer(run, images))))
+
+    def answer(run, images):
         case = cases[len(seen) % len(cases)]
         seen.append((run.id, case, images))
         if case != FRAMED:
@@ -32,7 +38,7 @@ def study(boxes, tmp_path, monkeypatch):
     monkeypatch.setattr(calibration, "with_voxels", lambda scale: [BEST, OTHER])
     monkeypatch.setattr(calibration, "open_test_set", lambda: boxes)
     monkeypatch.setattr(calibration, "load_model", lambda run: None)
-    monkeypatch.setattr(calibration, "send", send)
+    monkeypatch.setattr(calibration, "output", send)
     lines = list(calibration.run("demo"))
     return results.load("demo/confidence"), seen, lines, len(rows)
 

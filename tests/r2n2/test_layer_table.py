@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from compress3d.joint.models import Implicit
 
+from compress3d.joint.implicit import Implicit
 from compress3d.r2n2.layer_table import cost, layer_table, layers
 from compress3d.r2n2.network import Reconstruction
 from compress3d.scales import scale

@@ -97,7 +97,8 @@ def training_curves(
     """Loss against step, one line a run.
 
     Args:
-        histories: name -> (step, mean L_3D since the entry before), as in `provenance.training.history`.
+        histories: name -> (step, mean loss since the entry before), as in `provenance.training.history`: what was minimized, which is
+            L_3D for models with voxels alone and the sum of Eq. 16 for those with decoded images too.
         colours: name -> line colour.
         size: inches.
 
@@ -114,7 +115,7 @@ def training_curves(
             steps, losses = zip(*history, strict=True)
             ax.plot(steps, losses, label=name, color=(colours or {}).get(name), linewidth=1.4)
         ax.set_xlabel("step")
-        ax.set_ylabel("loss $L_{3D}$ (mean over voxels)")
+        ax.set_ylabel("total loss, as minimized")
         ax.set_yscale("log")
         ax.legend(fontsize=8.5)
         figure.tight_layout()

@@ -8,8 +8,10 @@ from compress3d.metrics.iou import (
     counts,
     iou,
     negative_log_likelihood,
+    object_scores,
     pooled_iou,
     ratio,
+    summarise,
     summary,
 )
 from compress3d.metrics.stats import Difference, bins, paired_interval, ratio_interval, sign_flip
@@ -23,6 +25,7 @@ __all__ = [
     "counts",
     "iou",
     "negative_log_likelihood",
+    "object_scores",
     "paired_interval",
     "pictures",
     "pooled_iou",
@@ -30,5 +33,6 @@ __all__ = [
     "ratio",
     "ratio_interval",
     "sign_flip",
+    "summarise",
     "summary",
 ]

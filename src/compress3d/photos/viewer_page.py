@@ -81,7 +81,7 @@ def _payload(found: Reconstruction, assessment: Assessment, title: str) -> dict:
 
     method = f"{label(found.run.model.name)} {found.setting.rate:g}:1"
     views = [photo.image for photo in found.photos]
-    decoded = {} if found.arrived is None else {method: list(found.arrived)}
+    decoded = {} if found.received is None else {method: list(found.received)}
     note = f"{int(found.occupancy.sum()):,} voxels, mean voxel confidence {assessment.confidence:.2f}"
     shape = Shape(title, {method: found.occupancy}, views, {method: note}, decoded=decoded)
     return viewer([shape], {method: body_colour(found.run.model.name)}).payload

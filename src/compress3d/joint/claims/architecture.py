@@ -122,8 +122,8 @@ def scales_linearly_with_picture(evidence: Evidence) -> Answer:
     """Four times the pixels cost 3.8 to 4.2 times the work in codec and 3D encoder, and in its K x K layer."""
     codec, encoder = on_meta(CompressionRNN).eval(), on_meta(lambda size: Encoder(size, size.code_size // 4)).eval()
     growth = []
-    for part, run in ((codec, lambda model, x: model(x, 1)), (encoder, lambda model, x: model.features(x))):
-        costs = [multiply_adds(part, run, torch.empty(1, 3, side, side, device="meta")) for side in (128, 256)]
+    for part, *more in ((codec, 1), (encoder.features,)):
+        costs = [multiply_adds(part, torch.empty(1, 3, side, side, device="meta"), *more) for side in (128, 256)]
         growth.append(costs[1] / costs[0])
     double = Scale("double", 2 * PAPER.image_size, PAPER.width, PAPER.grid)
     square = (double.code_size / PAPER.code_size) ** 2

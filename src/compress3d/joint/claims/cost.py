@@ -1,4 +1,4 @@
-"""Claims about run time (Sec. 4.4, Table 3), from `compress3d timing`: ratios, as milliseconds belong to a machine."""
+"""Claims about run time (Sec. 4.4, Table 3), from `compress3d study timing`: ratios, as milliseconds belong to a machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WAYS = ("forward", "backward")
 def where(evidence: Evidence) -> str:
     """The machine and the size of the networks that were timed, in a few words."""
     if evidence.timing is None:
-        raise Missing("run compress3d timing")
+        raise Missing("run compress3d study timing")
     return f"{evidence.timing['experiment']['scale']} size, {evidence.timing['provenance']['device']}"
 
 

@@ -46,7 +46,7 @@ class Evidence(claims.Evidence):
             Missing: it has not been evaluated.
             DataError: it was evaluated on other objects than the uncompressed network.
         """
-        remedy = f"run compress3d floor --scale {self.scale}" if name == "mean-shape" else ""
+        remedy = f"run compress3d study mean-shape --scale {self.scale}" if name == "mean-shape" else ""
         found = self.results(name, remedy)
         reference = self.found.get(f"{self.scale}/uncompressed-s0", found)
         if found.get("test", {}).get("objects") != reference.get("test", {}).get("objects"):
@@ -168,7 +168,7 @@ class Evidence(claims.Evidence):
             Missing: nothing has been timed.
         """
         if self.timing is None:
-            raise Missing("run compress3d timing")
+            raise Missing("run compress3d study timing")
         return self.timing[conditions]["rows"][block]
 
 

@@ -258,7 +258,7 @@ def small_codec_suffices_for_3d(evidence: Evidence) -> Answer:
 @claim("any-number-of-views")
 def any_number_of_views(evidence: Evidence) -> Answer:
     """IoU of the uncompressed network, trained with 1 to 5 views, above that with one at 2, 3 ... 24; usual rule."""
-    study = evidence.results("views", f"run compress3d views --scale {evidence.scale}")
+    study = evidence.results("views", f"run compress3d study views --scale {evidence.scale}")
     points = {p["views"]: p for p in study["networks"][f"{evidence.scale}/uncompressed-s0"]["counts"]}
     more = [count for count in points if count > 1]
     found = [Difference.of(points[count]["iou"], points[1]["iou"]) for count in more]
