@@ -24,7 +24,10 @@ class BackgroundImages:
         DataError: the folder is missing or holds no picture.
 
     Example:
-        >>> BackgroundImages("VOC2012/JPEGImages").crop(np.random.default_rng(0), 128).shape  # doctest: +SKIP
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (500, 375)).save(f"{folder}/a.jpg")
+        ...     BackgroundImages(folder).crop(np.random.default_rng(0), 128).shape
         (128, 128, 3)
     """
 

@@ -20,8 +20,7 @@ def decode_binvox(data: bytes, name: str | Path = "<bytes>", size: int | None = 
     """Occupancy from the bytes of a binvox file.
 
     Args:
-        data: the whole file.
-        name: the file's name, for error messages.
+        data, name: the whole file, and its name for error messages.
         size: the edge length that is asked for; None takes any cube.
 
     Returns:

@@ -43,9 +43,11 @@ class Renderer:
         supersampling: rays a pixel and axis.
 
     Example:
-        >>> picture = Renderer(mesh)(sample_cameras(rng, 1)[0])    # doctest: +SKIP
-        >>> picture.shape, picture.dtype                           # doctest: +SKIP
-        ((137, 137, 4), dtype('uint8'))
+        >>> from compress3d.data.camera import sample_cameras
+        >>> from compress3d.data.shapes import make
+        >>> camera = sample_cameras(np.random.default_rng(0), 1)[0]
+        >>> Renderer(make("chair", 3).mesh)(camera).shape
+        (137, 137, 4)
     """
 
     def __init__(self, mesh: Mesh, supersampling: int = SUPERSAMPLING):

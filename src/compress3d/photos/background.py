@@ -46,30 +46,21 @@ def segment(pixels: np.ndarray, method: str = "auto") -> Segmentation:
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, not {method!r}")
-    if method == "auto":
-        return _automatic(pixels)
+    keep = np.full(pixels.shape[:2], 255, np.uint8)
     if method == "keep":
-        return Segmentation(np.full(pixels.shape[:2], 255, np.uint8), "background kept", False)
-    if method == "alpha":
+        return Segmentation(keep, "background kept", False)
+    if method == "alpha" or (method == "auto" and (pixels[..., 3] < 128).mean() >= TRANSPARENT):
         return _by_alpha(pixels)
     rgb = _over_white(pixels)
-    if method == "border":
-        background, plain = fit_background(rgb)
-        warnings = () if plain >= PLAIN else (f"the border is not plain ({plain:.0%} of it is near one colour)",)
-        return Segmentation(segment_border(rgb, background), "plain border removed", True, warnings)
-    colour = np.full(rgb.shape, 0 if method == "black" else 255, np.float32)
-    return Segmentation(segment_border(rgb, colour), f"{method} border removed", True)
-
-
-def _automatic(pixels: np.ndarray) -> Segmentation:
-    if (pixels[..., 3] < 128).mean() >= TRANSPARENT:
-        return _by_alpha(pixels)
-    rgb = _over_white(pixels)
+    if method in ("black", "white"):
+        colour = np.full(rgb.shape, 0 if method == "black" else 255, np.float32)
+        return Segmentation(segment_border(rgb, colour), f"{method} border removed", True)
     background, plain = fit_background(rgb)
-    if plain >= PLAIN:
-        return Segmentation(segment_border(rgb, background), "plain border removed", True)
-    warning = f"no plain background ({plain:.0%} of the border is near one colour): all of it was kept"
-    return Segmentation(np.full(pixels.shape[:2], 255, np.uint8), "background kept", False, (warning,))
+    if plain < PLAIN and method == "auto":
+        warning = f"no plain background ({plain:.0%} of the border is near one colour): all of it was kept"
+        return Segmentation(keep, "background kept", False, (warning,))
+    warnings = () if plain >= PLAIN else (f"the border is not plain ({plain:.0%} of it is near one colour)",)
+    return Segmentation(segment_border(rgb, background), "plain border removed", True, warnings)
 
 
 def _by_alpha(pixels: np.ndarray) -> Segmentation:

@@ -77,8 +77,11 @@ def decode(path: str | Path) -> Decoded:
         DataError: the file is missing, empty, no picture, damaged, smaller than 8 pixels a side, or too large.
 
     Example:
-        >>> decode("IMG_0012.jpg").pixels.shape                                                      # doctest: +SKIP
-        (1512, 2016, 4)
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("CMYK", (300, 200)).save(f"{folder}/a.jpg")
+        ...     decode(f"{folder}/a.jpg").pixels.shape
+        (200, 300, 4)
     """
     path = Path(path)
     _check_file(path)

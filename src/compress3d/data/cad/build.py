@@ -50,9 +50,6 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, 
 
     Raises:
         DataError: a source does not exist, or no source holds a model.
-
-    Example:
-        >>> build_cad(["/usr/share"], "_cache/cad")                  # doctest: +SKIP
     """
     models = find_models(sources)
     if limit is not None and limit < len(models):
