@@ -11,7 +11,7 @@ from PIL import Image
 from compress3d.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-KEPT = 64  # decoded pictures: 64 of VOC's 500 x 375 are 36 MB
+CACHED = 64  # decoded pictures: 64 of VOC's 500 x 375 are 36 MB
 
 
 class BackgroundImages:
@@ -50,7 +50,7 @@ class BackgroundImages:
         return image[top : top + side, left : left + side]
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHED)
 def _decode(path: Path, least: int) -> np.ndarray:
     """A picture as uint8 (H, W, 3), enlarged where its shorter side is below `least`."""
     try:

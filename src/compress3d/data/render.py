@@ -86,9 +86,9 @@ class Renderer:
         mean = full.reshape(side, k, side, k, 4).mean((1, 3))
         alpha = mean[..., 3:]
         straight = np.where(alpha > 1e-3, mean[..., :3] / np.maximum(alpha, 1e-3), 0)
-        picture = (np.concatenate([straight, alpha], 2).clip(0, 1) * 255 + 0.5).astype(np.uint8)
-        picture[picture[..., 3] == 0] = 0
-        return picture
+        image = (np.concatenate([straight, alpha], 2).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+        image[image[..., 3] == 0] = 0
+        return image
 
     def _trace(self, eye: np.ndarray, directions: np.ndarray, pixel_angle: float) -> tuple[np.ndarray, np.ndarray]:
         """Premultiplied colour (R, 3) and alpha (R,) along rays, through up to `LAYERS` see-through surfaces."""
@@ -169,9 +169,9 @@ def _look_up(pyramid: list[np.ndarray], uv: np.ndarray, footprint: np.ndarray) -
     found = np.ones((len(uv), 4), np.float32)
     for number in np.unique(level):
         rays = np.flatnonzero(level == number)
-        picture = pyramid[number]
-        h, w, channels = picture.shape
+        image = pyramid[number]
+        h, w, channels = image.shape
         x = np.floor((uv[rays, 0] % 1.0) * w).astype(int) % w
         y = np.floor(((1 - uv[rays, 1]) % 1.0) * h).astype(int) % h
-        found[rays, :channels] = picture[y, x] / np.float32(255)
+        found[rays, :channels] = image[y, x] / np.float32(255)
     return found

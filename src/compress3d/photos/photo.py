@@ -14,7 +14,7 @@ from compress3d.photos import frame
 from compress3d.photos.background import METHODS, segment
 from compress3d.photos.reading import decode
 
-SMALL, LARGE = 0.05, 0.95  # of the picture: an object below is seen in few pixels, above it nothing was recognised
+SMALL_OBJECT, LARGE_OBJECT = 0.05, 0.95  # of the picture: below few pixels are left, above nothing was recognised
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,9 @@ def _doubts(box: tuple, size: tuple, share: float, side: float, image_size: int,
     cut = [name for name, here, end in edges if here == end]
     if cut:
         found.append(f"the object touches the {' and '.join(cut)} edge: it may be cut off")
-    if share < SMALL:
+    if share < SMALL_OBJECT:
         found.append(f"the object covers {share:.1%} of the picture: go nearer")
-    if share > LARGE:
+    if share > LARGE_OBJECT:
         found.append(f"the object covers {share:.0%} of the picture: no background was recognised")
     return found
 

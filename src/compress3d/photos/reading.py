@@ -19,7 +19,9 @@ from compress3d.errors import DataError
 
 #: What cameras, scanners and image editors write. Not all that Pillow knows: EPS would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "JPEG2000", "PPM", "PSD", "QOI", "TGA")
-WORK = 1024  # the long side after shrinking is 1024..2047: an object on 5 % of the picture still has 230 pixels a side
+WORKING_SIDE = (
+    1024  # the long side after shrinking is 1024..2047: an object on 5 % of the picture still has 230 pixels a side
+)
 MIN_SIDE = 8  # below, nothing can be seen
 MOST_PIXELS = 200_000_000  # the largest sensor of a phone
 #: Bytes a pixel that reading takes at its peak, measured on 50 megapixels; others take 5 (JPEG: progressive, 4:4:4).
@@ -101,12 +103,11 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise DataError(path, "is a folder", "name the pictures in it")
     try:
-        size = path.stat().st_size
-        with open(path, "rb"):
-            pass
+        with open(path, "rb") as file:
+            empty = not file.read(1)
     except OSError as error:
         raise DataError(path, f"cannot be read ({error.strerror})", "check its name and permissions") from None
-    if not size:
+    if empty:
         raise DataError(path, "is empty (0 bytes)", "copy it from the camera again")
 
 
@@ -160,7 +161,7 @@ def _decode(image: Image.Image) -> Decoded:
         notes.append(f"first of {frames} frames")
     if kind in ("JPEG", "MPO"):
         # libjpeg decodes at 1/2, 1/4 or 1/8: 50 megapixels in 0.2 s and 1/64 of the memory
-        image.draft(None, (WORK, WORK))
+        image.draft(None, (WORKING_SIDE, WORKING_SIDE))
     before = _orientation(image)
     image.load()
     left = _orientation(image)  # Pillow turns TIFF pictures itself, size first, and forgets the tag when it loads them
@@ -197,7 +198,7 @@ def _shrunk(image: Image.Image) -> tuple[Image.Image, str]:
     Returns:
         The small picture in a mode of 8 bits a channel, and what was done to deep pixels ("" where there are none).
     """
-    factor = max(1, max(image.size) // WORK)
+    factor = max(1, max(image.size) // WORKING_SIDE)
     width, height = image.size
     rows = max(factor, _BAND // width // factor * factor)
     low, high, words = _range(image, rows) if image.mode in _DEEP else (0.0, 1.0, "")

@@ -14,9 +14,9 @@ LARGEST_TEXTURE = 1024  # pixels a side; a view has 137
 
 
 def decode_texture(data: bytes) -> np.ndarray | None:
-    """A texture uint8 (H, W, 3 or 4) from the bytes of a picture (PNG, JPEG, SGI), at most 1024 pixels a side.
+    """A texture uint8 (H, W, 3 or 4) from the bytes of an image (PNG, JPEG, SGI), at most 1024 pixels a side.
 
-    A picture that cannot be read gives None: the material then shows its plain colour, as modellers' tools do.
+    An image that cannot be read gives None: the material then shows its plain colour, as modellers' tools do.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
