@@ -229,7 +229,8 @@ def test_broken_files_are_left_out_never_zeroed(broken, save):
     good = save(scene(), "good.png")
     outcomes = []
     photos, errors = prepare_all([broken / "text.jpg", good, broken / "empty.jpg"], 64, done=outcomes.append)
-    assert [photo.path for photo in photos] == [good] and len(errors) == 2 and outcomes == [errors[0], photos[0], errors[1]]
+    assert [photo.path for photo in photos] == [good] and len(errors) == 2
+    assert outcomes == [errors[0], photos[0], errors[1]]
     assert photo_tensor(photos).shape == (1, 1, 3, 64, 64)
     with pytest.raises(DataError, match="none of 2"):
         prepare_all([broken / "text.jpg", broken / "empty.jpg"], 64)

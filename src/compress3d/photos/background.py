@@ -10,9 +10,7 @@ from scipy import ndimage
 METHODS = ("auto", "keep", "alpha", "border", "black", "white")
 TRANSPARENT_FRACTION = 0.01  # share of a picture that must be see-through before its alpha channel counts as a cut-out
 TOLERANCE = 16  # of 255 in any channel; see `segment_border`
-PLAIN_FRACTION = (
-    0.75  # share of the border within the tolerance of one smooth background; an object may run out of the picture
-)
+PLAIN_FRACTION = 0.75  # of the border within the tolerance of one smooth background; an object may run out of it
 SPECK_FRACTION = 0.01  # connected parts below this share of the largest one are dust, not object
 _PATCH = 0.01  # of the short side: enclosed patches of background at least so wide are taken away too
 _RING = 0.015  # of the short side: how wide a border is looked at

@@ -19,9 +19,7 @@ from compress3d.errors import DataError
 
 #: What cameras, scanners and image editors write. Not all that Pillow knows: EPS would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "JPEG2000", "PPM", "PSD", "QOI", "TGA")
-WORKING_SIDE = (
-    1024  # the long side after shrinking is 1024..2047: an object on 5 % of the picture still has 230 pixels a side
-)
+WORKING_SIDE = 1024  # the long side is 1024..2047: an object on 5 % of the picture still has 230 pixels a side
 MIN_SIDE = 8  # below, nothing can be seen
 MOST_PIXELS = 200_000_000  # the largest sensor of a phone
 #: Bytes a pixel that reading takes at its peak, measured on 50 megapixels; others take 5 (JPEG: progressive, 4:4:4).
