@@ -17,9 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from compress3d.data.binvox import encode_binvox
 from compress3d.data.camera import sample_cameras
-from compress3d.data.shapenet.decode import format_metadata
 from compress3d.data.shapenet.layout import (
     CAMERA_FILE,
     FILES,
@@ -32,6 +30,7 @@ from compress3d.data.shapenet.layout import (
 )
 from compress3d.data.store import VIEWS
 from compress3d.data.testset import open_test_set
+from tools.shapenet_files import encode_binvox, format_metadata
 
 
 class FakeShapeNet:

@@ -208,9 +208,6 @@ test_view_order.__test__ = False
 test_views = TestViews
 
 
-# -- the work --------------------------------------------------------------------------------------------------------
-
-
 def _check(image_size: int, grid: int, background: str) -> None:
     if image_size < 1 or CROP % image_size:
         raise ValueError(f"image_size must divide {CROP}, not {image_size}")

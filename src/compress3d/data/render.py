@@ -9,6 +9,7 @@ import numpy as np
 
 from compress3d.data.camera import FOCAL, IMAGE_SIDE, pose, project
 from compress3d.data.mesh import Mesh
+from compress3d.errors import DataError
 
 SUPERSAMPLING = 3  # rays a pixel and axis; 2 is twice as fast and a little rougher at edges
 LAYERS = 4  # see-through surfaces followed along a ray
@@ -27,8 +28,6 @@ def embree_scene(triangles: np.ndarray):
         from embreex import rtcore_scene
         from embreex.mesh_construction import TriangleMesh
     except ImportError as error:
-        from compress3d.errors import DataError
-
         raise DataError("embreex", "is not installed", "run `pip install 'compress3d[data]'`") from error
     scene = rtcore_scene.EmbreeScene()
     TriangleMesh(scene, triangles)

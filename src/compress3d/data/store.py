@@ -348,8 +348,6 @@ class StoreWriter:
         if not self.finished:
             shutil.rmtree(self.work, ignore_errors=True)
 
-    # -- the inside ----------------------------------------------------------------------------------------------------
-
     def _adopt_finished(self) -> None:
         """The store is there already: the same build needs no work, another one must not be overwritten."""
         store = Store.open(self.path)

@@ -25,9 +25,7 @@ class Photo:
         path: its file.
         image: uint8 (S, S, 3).
         size: width and height of the upright photograph.
-        mode, format: as in the file, such as "RGB" and "JPEG".
-        orientation: EXIF value that was applied, 1 where it was upright.
-        notes: what was done while reading, in words.
+        mode, format, orientation, notes: as in `reading.Decoded`.
         method: what became of the background, in words.
         share: of the photograph that was kept as object, in [0, 1].
         crop: left, top, right, bottom of the square that the network sees, in pixels of the upright photograph; it may
