@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from compress3d.data.binvox import encode_binvox
-from compress3d.data.shapenet.decode import format_metadata
 from compress3d.data.shapenet.source import Item, locate, record_of
 from compress3d.data.store import ObjectRecord, Store, StoreWriter
+from tools.shapenet_files import encode_binvox, format_metadata
 
 
 def make_object(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

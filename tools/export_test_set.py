@@ -17,13 +17,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from compress3d.data.binvox import encode_binvox
 from compress3d.data.parallel import ordered_map
 from compress3d.data.shapenet import CATEGORIES
-from compress3d.data.shapenet.decode import format_metadata
 from compress3d.data.store import VIEWS, ObjectRecord, Store
 from compress3d.errors import DataError
 from compress3d.io import atomic_path
+from tools.shapenet_files import encode_binvox, format_metadata
 
 #: A class takes part when it has so many clean, freely licensed models in distinct shape groups.
 LEAST_GROUPS = 5

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from compress3d.data.binvox import decode_binvox, encode_binvox
+from compress3d.data.binvox import decode_binvox
+from tools.shapenet_files import encode_binvox
 
 
 def plain_reader(data: bytes) -> np.ndarray:

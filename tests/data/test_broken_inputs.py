@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compress3d.data.binvox import decode_binvox, encode_binvox
+from compress3d.data.binvox import decode_binvox
 from compress3d.data.shapenet import build_shapenet
-from compress3d.data.shapenet.decode import decode_metadata, decode_view, format_metadata
+from compress3d.data.shapenet.decode import decode_metadata, decode_view
 from compress3d.data.shapenet.source import read_item
 from compress3d.data.shapenet.splits import read_split_file
 from compress3d.errors import DataError
 from tests.synthetic_objects import find_items
+from tools.shapenet_files import encode_binvox, format_metadata
 
 RNG = np.random.default_rng(7)
 PICTURE = RNG.integers(0, 256, (137, 137, 4), dtype=np.uint8)

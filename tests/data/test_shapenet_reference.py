@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.fake_shapenet import FakeShapeNet
-from compress3d.data.binvox import encode_binvox
 from compress3d.data.shapenet import build_shapenet
+from tools.shapenet_files import encode_binvox
 
 SYNSET = "02958343"
 

@@ -185,6 +185,11 @@ def test_empty_and_flat_grids_are_refused():
         glb_bytes(np.ones((4, 4), bool))
 
 
+@pytest.mark.parametrize("name, word", [("my chair", "my_chair"), (" ", "object")])
+def test_an_obj_names_its_object_in_one_word(name, word):
+    assert f"\no {word}\n".encode() in obj_bytes(np.ones((1, 1, 1), bool), name)
+
+
 @pytest.mark.parametrize("name", ["Stuhl grün", "world", "geometry_0", ""])
 def test_any_name_survives(name):
     gltf, _ = read_glb(glb_bytes(np.ones((1, 1, 1), bool), name, {"photos": ["ä.jpg"]}))

@@ -11,7 +11,7 @@ from PIL import Image
 from compress3d.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-KEPT = 64  # decoded pictures: 64 of VOC's 500 x 375 are 36 MB
+CACHED = 64  # decoded pictures: 64 of VOC's 500 x 375 are 36 MB
 
 
 class BackgroundImages:
@@ -24,7 +24,10 @@ class BackgroundImages:
         DataError: the folder is missing or holds no picture.
 
     Example:
-        >>> BackgroundImages("VOC2012/JPEGImages").crop(np.random.default_rng(0), 128).shape  # doctest: +SKIP
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (500, 375)).save(f"{folder}/a.jpg")
+        ...     BackgroundImages(folder).crop(np.random.default_rng(0), 128).shape
         (128, 128, 3)
     """
 
@@ -47,7 +50,7 @@ class BackgroundImages:
         return image[top : top + side, left : left + side]
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHED)
 def _decode(path: Path, least: int) -> np.ndarray:
     """A picture as uint8 (H, W, 3), enlarged where its shorter side is below `least`."""
     try:

@@ -24,9 +24,6 @@ def build(source: str, out: str | Path, /, **options) -> Store:
     Raises:
         ConfigError: there is no such source.
         DataError: the input is missing or broken, or the disk is too small.
-
-    Example:
-        >>> build("shapes", "_cache/shapes", count=1300, seed=1)     # doctest: +SKIP
     """
     if source not in SOURCES:
         raise ConfigError(f"source {source!r}", "does not exist", f"choose one of {', '.join(SOURCES)}")

@@ -70,34 +70,26 @@ class ViewBatches(Dataset):
     a permutation drawn by `rng([seed, epoch])`; a minibatch may hold the end of one and the beginning of the next.
 
     Example:
-        >>> batches = ViewBatches([(store, store.select("train"))], 16, seed=0, steps=1000)  # doctest: +SKIP
-        >>> batches[0].images.shape                                                          # doctest: +SKIP
-        torch.Size([16, 3, 3, 64, 64])
+        >>> from compress3d.data.testset import open_test_set
+        >>> store = open_test_set()
+        >>> ViewBatches([(store, store.select("test"))], batch_size=4, views=(3, 3), steps=10)[0].images.shape
+        torch.Size([4, 3, 3, 64, 64])
     """
 
     def __init__(
-        self,
-        parts: Sequence[tuple[Store, np.ndarray]],
-        batch_size: int,
-        views: tuple[int, int] = (1, 5),
-        image_size: int = 64,
-        grid: int = GRID,
-        seed: int = 0,
-        steps: int = 1,
-        mirror: bool = True,
-        crop: str = "random",
-        background: str = "black",
-        pictures: str | Path | None = None,
-        replacement: bool = False,
-        flip: bool = False,
-    ):
+        self, parts: Sequence[tuple[Store, np.ndarray]], batch_size: int, views: tuple[int, int] = (1, 5),
+        image_size: int = 64, grid: int = GRID, seed: int = 0, steps: int = 1, mirror: bool = True,
+        crop: str = "random", background: str = "black", pictures: str | Path | None = None,
+        replacement: bool = False, flip: bool = False,
+    ):  # fmt: skip
         _check(image_size, grid, background)
         if not 1 <= views[0] <= views[1] <= VIEWS:
             raise ValueError(f"views must be 1 <= least <= most <= {VIEWS}, not {views}")
         if crop not in ("random", "centre"):
             raise ValueError(f"crop must be 'random' or 'centre', not {crop!r}")
         self.stores = [store for store, _ in parts]
-        self.items = _item_table([rows for _, rows in parts])
+        rows = [(number, row) for number, (_, rows) in enumerate(parts) for row in rows]
+        self.items = np.array(rows, np.int64).reshape(-1, 2)  # part and row
         if not len(self.items):
             raise ValueError("the parts hold no object")
         self.batch_size, self.views, self.image_size, self.grid = batch_size, tuple(views), image_size, grid
@@ -164,24 +156,18 @@ class TestViews(Dataset):
     the fixed light colour 240.
 
     Example:
-        >>> batches = test_views(store, store.select("test"))         # doctest: +SKIP
-        >>> batches[0].images.shape                                   # doctest: +SKIP
-        torch.Size([16, 5, 3, 64, 64])
+        >>> from compress3d.data.testset import open_test_set
+        >>> store = open_test_set()
+        >>> [len(batch.images) for batch in DataLoader(test_views(store, store.select("test")[:20]), batch_size=None)]
+        [16, 4]
     """
 
     __test__ = False  # pytest would collect it
 
     def __init__(
-        self,
-        store: Store,
-        indices: np.ndarray,
-        views: int = 5,
-        image_size: int = 64,
-        seed: int = 0,
-        background: str = "black",
-        batch_size: int = 16,
-        grid: int = GRID,
-    ):
+        self, store: Store, indices: np.ndarray, views: int = 5, image_size: int = 64, seed: int = 0,
+        background: str = "black", batch_size: int = 16, grid: int = GRID,
+    ):  # fmt: skip
         _check(image_size, grid, background)
         if not 1 <= views <= VIEWS:
             raise ValueError(f"views must be in 1..{VIEWS}, not {views}")
@@ -219,9 +205,6 @@ test_view_order.__test__ = False
 test_views = TestViews
 
 
-# -- the work --------------------------------------------------------------------------------------------------------
-
-
 def _check(image_size: int, grid: int, background: str) -> None:
     if image_size < 1 or CROP % image_size:
         raise ValueError(f"image_size must divide {CROP}, not {image_size}")
@@ -229,12 +212,6 @@ def _check(image_size: int, grid: int, background: str) -> None:
         raise ValueError(f"grid must divide {GRID}, not {grid}")
     if background not in BACKGROUNDS:
         raise ValueError(f"background must be one of {BACKGROUNDS}, not {background!r}")
-
-
-def _item_table(rows_of_parts: list[np.ndarray]) -> np.ndarray:
-    """int64 `(N, 2)`: part and row."""
-    tables = [np.stack([np.full(len(rows), part), np.asarray(rows)], axis=1) for part, rows in enumerate(rows_of_parts)]
-    return np.concatenate(tables).astype(np.int64)
 
 
 def _assemble(stores, items, views, offsets, flips, mirrored, backgrounds, image_size, grid) -> Batch:

@@ -22,9 +22,7 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
     At most 4 results per worker are in flight: an object's views take 1.8 MB, and a fast producer would otherwise fill
     the memory while the disk writes. The order is kept, so that a store's rows do not depend on the number of workers.
 
-    Args:
-        function: importable by name (it is pickled).
-        items: its arguments, pickled too.
+    `function` must be importable by name: it is pickled, as are the items.
 
     Raises:
         DataError: a process was ended from outside, as the system does when the memory is full.

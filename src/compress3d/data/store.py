@@ -86,9 +86,9 @@ class Store:
         info: store.json as a dict.
 
     Example:
-        >>> store = Store.open("_cache/cad")                      # doctest: +SKIP
-        >>> train = store.select(split="train", categories=["chair"])   # doctest: +SKIP
-        >>> store.occupancy(train[0]).shape                       # doctest: +SKIP
+        >>> from compress3d.data.testset import open_test_set
+        >>> store = open_test_set()
+        >>> store.occupancy(store.select(split="test", categories=["chair"])[0]).shape
         (32, 32, 32)
     """
 
@@ -208,11 +208,13 @@ class StoreWriter:
         finished: the store, if the same build is complete already; nothing can be added then.
 
     Example:
-        >>> writer = StoreWriter.open("out", source="shapes", parameters={"seed": 0}, capacity=10)  # doctest: +SKIP
-        >>> for uid in uids:                                                                        # doctest: +SKIP
-        ...     if uid not in writer.done:
-        ...         writer.add(ObjectRecord(uid, "chair", "shapes"), rgba, occupancy, cameras)
-        >>> store = writer.finish()                                                                 # doctest: +SKIP
+        >>> import tempfile
+        >>> views, solid = np.zeros((24, 137, 137, 4), np.uint8), np.ones((32, 32, 32), bool)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     writer = StoreWriter.open(f"{folder}/out", source="example", capacity=1)
+        ...     writer.add(ObjectRecord("a", "chair", "example"), views, solid, np.zeros((24, 5)))
+        ...     writer.finish().row("a")
+        0
     """
 
     def __init__(self, path: Path, source: str, parameters: dict):
@@ -345,8 +347,6 @@ class StoreWriter:
         self.close()
         if not self.finished:
             shutil.rmtree(self.work, ignore_errors=True)
-
-    # -- the inside ----------------------------------------------------------------------------------------------------
 
     def _adopt_finished(self) -> None:
         """The store is there already: the same build needs no work, another one must not be overwritten."""

@@ -8,10 +8,10 @@ import numpy as np
 from scipy import ndimage
 
 METHODS = ("auto", "keep", "alpha", "border", "black", "white")
-TRANSPARENT = 0.01  # share of a picture that must be see-through before its alpha channel counts as a cut-out
+TRANSPARENT_FRACTION = 0.01  # share of a picture that must be see-through before its alpha channel counts as a cut-out
 TOLERANCE = 16  # of 255 in any channel; see `segment_border`
-PLAIN = 0.75  # share of the border within the tolerance of one smooth background; an object may run out of the picture
-SPECK = 0.01  # connected parts below this share of the largest one are dust, not object
+PLAIN_FRACTION = 0.75  # of the border within the tolerance of one smooth background; an object may run out of it
+SPECK_FRACTION = 0.01  # connected parts below this share of the largest one are dust, not object
 _PATCH = 0.01  # of the short side: enclosed patches of background at least so wide are taken away too
 _RING = 0.015  # of the short side: how wide a border is looked at
 
@@ -46,30 +46,21 @@ def segment(pixels: np.ndarray, method: str = "auto") -> Segmentation:
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, not {method!r}")
-    if method == "auto":
-        return _automatic(pixels)
+    keep = np.full(pixels.shape[:2], 255, np.uint8)
     if method == "keep":
-        return Segmentation(np.full(pixels.shape[:2], 255, np.uint8), "background kept", False)
-    if method == "alpha":
+        return Segmentation(keep, "background kept", False)
+    if method == "alpha" or (method == "auto" and (pixels[..., 3] < 128).mean() >= TRANSPARENT_FRACTION):
         return _by_alpha(pixels)
     rgb = _over_white(pixels)
-    if method == "border":
-        background, plain = fit_background(rgb)
-        warnings = () if plain >= PLAIN else (f"the border is not plain ({plain:.0%} of it is near one colour)",)
-        return Segmentation(segment_border(rgb, background), "plain border removed", True, warnings)
-    colour = np.full(rgb.shape, 0 if method == "black" else 255, np.float32)
-    return Segmentation(segment_border(rgb, colour), f"{method} border removed", True)
-
-
-def _automatic(pixels: np.ndarray) -> Segmentation:
-    if (pixels[..., 3] < 128).mean() >= TRANSPARENT:
-        return _by_alpha(pixels)
-    rgb = _over_white(pixels)
+    if method in ("black", "white"):
+        colour = np.full(rgb.shape, 0 if method == "black" else 255, np.float32)
+        return Segmentation(segment_border(rgb, colour), f"{method} border removed", True)
     background, plain = fit_background(rgb)
-    if plain >= PLAIN:
-        return Segmentation(segment_border(rgb, background), "plain border removed", True)
-    warning = f"no plain background ({plain:.0%} of the border is near one colour): all of it was kept"
-    return Segmentation(np.full(pixels.shape[:2], 255, np.uint8), "background kept", False, (warning,))
+    if plain < PLAIN_FRACTION and method == "auto":
+        warning = f"no plain background ({plain:.0%} of the border is near one colour): all of it was kept"
+        return Segmentation(keep, "background kept", False, (warning,))
+    warnings = () if plain >= PLAIN_FRACTION else (f"the border is not plain ({plain:.0%} of it is near one colour)",)
+    return Segmentation(segment_border(rgb, background), "plain border removed", True, warnings)
 
 
 def _by_alpha(pixels: np.ndarray) -> Segmentation:
@@ -128,8 +119,7 @@ def segment_border(rgb: np.ndarray, background: np.ndarray, tolerance: float = T
     tolerance of 24 takes as much on white but eats into grey objects on grey.
 
     Args:
-        rgb: uint8 (h, w, 3).
-        background: float32 (h, w, 3), the background's colour at each pixel.
+        rgb, background: uint8 and float32 (h, w, 3): the picture, and the background's colour at each pixel.
         tolerance: largest difference in any channel, of 255.
 
     Returns:
@@ -151,5 +141,5 @@ def largest_parts(mask: np.ndarray, reach: int = 0) -> np.ndarray:
         return mask
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
-    kept = (sizes >= SPECK * sizes.max())[parts]
+    kept = (sizes >= SPECK_FRACTION * sizes.max())[parts]
     return ndimage.binary_dilation(kept, iterations=reach) if reach else kept

@@ -39,8 +39,8 @@ def mean_confidence(probability: np.ndarray) -> np.ndarray:
         (...), in (0.4, 1]; 0 where no voxel is above 0.4.
 
     Example:
-        >>> mean_confidence(np.array([[[0.1, 0.5, 0.9]]]))
-        array(0.7)
+        >>> float(mean_confidence(np.array([[[0.1, 0.5, 0.9]]])))
+        0.7
     """
     axes = (-3, -2, -1)
     occupied = probability > metrics.THRESHOLD

@@ -35,12 +35,6 @@ def square(box: tuple[int, int, int, int], fill: float = FILL, below: float = BE
     return (left + right - side) / 2, (top + bottom - side) / 2 - below * side, side
 
 
-def whole(width: int, height: int) -> tuple[float, float, float]:
-    """The smallest square around a whole picture: left, top, side."""
-    side = float(max(width, height))
-    return (width - side) / 2, (height - side) / 2, side
-
-
 def resample(
     pixels: np.ndarray, alpha: np.ndarray, crop: tuple[float, float, float], size: int, background: int = 0
 ) -> np.ndarray:

@@ -47,7 +47,8 @@ def quads(occupancy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def obj_bytes(occupancy: np.ndarray, name: str = "object") -> bytes:
     """A grid as Wavefront OBJ: shared vertices, one normal a direction, quads; errors as in `quads`."""
     vertices, faces, directions = quads(occupancy)
-    lines = [f"# compress3d: {int(np.sum(occupancy))} voxels, Y up, front to -Z", f"o {'_'.join(name.split())}"]
+    word = "_".join(name.split()) or "object"
+    lines = [f"# compress3d: {int(np.sum(occupancy))} voxels, Y up, front to -Z", f"o {word}"]
     lines += ["v {:.6g} {:.6g} {:.6g}".format(*vertex) for vertex in vertices.tolist()]
     lines += ["vn {:.0f} {:.0f} {:.0f}".format(*normal) for normal in NORMALS.tolist()]
     for face, normal in zip((faces + 1).tolist(), (directions + 1).tolist(), strict=True):  # OBJ counts from 1

@@ -41,30 +41,21 @@ def npz_bytes(found: Reconstruction, assessment: Assessment) -> bytes:
     """
     buffer = io.BytesIO()
     np.savez_compressed(
-        buffer,
-        probability=found.probability.astype(np.float16),
-        occupancy=found.occupancy,
-        pictures=np.stack([photo.image for photo in found.photos]),
-        threshold=found.threshold,
-        run=found.run.id,
-        rate=found.setting.rate,
-        photos=[str(photo.path) for photo in found.photos],
-        confidence=assessment.confidence,
+        buffer, probability=found.probability.astype(np.float16), occupancy=found.occupancy,
+        pictures=np.stack([photo.image for photo in found.photos]), photos=[str(photo.path) for photo in found.photos],
+        threshold=found.threshold, run=found.run.id, rate=found.setting.rate, confidence=assessment.confidence,
         trusted=not assessment.reasons,
-    )
+    )  # fmt: skip
     return buffer.getvalue()
 
 
 def origin(found: Reconstruction, assessment: Assessment) -> dict:
     """How the object came to be, as JSON values: kept inside .glb files."""
     return {
-        "run": found.run.id,
-        "rate": found.setting.rate,
-        "threshold": found.threshold,
+        "run": found.run.id, "rate": found.setting.rate, "threshold": found.threshold,
         "photos": [photo.path.name for photo in found.photos],
-        "meanVoxelConfidence": round(assessment.confidence, 4),
-        "verdict": assessment.sentence,
-    }
+        "meanVoxelConfidence": round(assessment.confidence, 4), "verdict": assessment.sentence,
+    }  # fmt: skip
 
 
 def write(path: str | Path, found: Reconstruction, assessment: Assessment) -> Path:

@@ -14,7 +14,7 @@ from compress3d.photos import frame
 from compress3d.photos.background import METHODS, segment
 from compress3d.photos.reading import decode
 
-SMALL, LARGE = 0.05, 0.95  # of the picture: an object below is seen in few pixels, above it nothing was recognised
+SMALL_OBJECT, LARGE_OBJECT = 0.05, 0.95  # of the picture: below few pixels are left, above nothing was recognised
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,7 @@ class Photo:
         path: its file.
         image: uint8 (S, S, 3).
         size: width and height of the upright photograph.
-        mode, format: as in the file, such as "RGB" and "JPEG".
-        orientation: EXIF value that was applied, 1 where it was upright.
-        notes: what was done while reading, in words.
+        mode, format, orientation, notes: as in `reading.Decoded`.
         method: what became of the background, in words.
         share: of the photograph that was kept as object, in [0, 1].
         crop: left, top, right, bottom of the square that the network sees, in pixels of the upright photograph; it may
@@ -70,8 +68,13 @@ def prepare(path: str | Path, image_size: int, method: str = "auto", background:
         ConfigError: there is no such background method.
 
     Example:
-        >>> photo = prepare("chair.jpg", 64)                                                         # doctest: +SKIP
-        >>> photo.image.shape, photo.method                                                        # doctest: +SKIP
+        >>> import tempfile
+        >>> from compress3d.data.testset import open_test_set
+        >>> from compress3d.photos import synthetic
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     synthetic.on_paper(synthetic.rgba_image(open_test_set(), 0, 0)).save(f"{folder}/a.jpg")
+        ...     photo = prepare(f"{folder}/a.jpg", 64)
+        >>> photo.image.shape, photo.method
         ((64, 64, 3), 'plain border removed')
     """
     if method not in METHODS:
@@ -80,40 +83,23 @@ def prepare(path: str | Path, image_size: int, method: str = "auto", background:
     found = segment(read.pixels, method)
     box = frame.bounding_box(found.alpha)
     if box is None:
-        raise DataError(
-            path,
-            f"has nothing left after its background was taken away ({found.method})",
-            "use --background keep, or a background of another colour than the object",
-        )
+        problem = f"has nothing left after its background was taken away ({found.method})"
+        raise DataError(path, problem, "use --background keep, or a background of another colour than the object")
     height, width = found.alpha.shape
-    crop = frame.square(box) if found.segmented else frame.whole(width, height)
+    crop = frame.square(box) if found.segmented else frame.square((0, 0, width, height), fill=1, below=0)
     share = float((found.alpha > 127).mean())
     wide, high = read.factor
     left, top, side = crop
     doubts = _doubts(box, (width, height), share, side * max(wide, high), image_size, found.segmented)
+    image = frame.resample(read.pixels, found.alpha, crop, image_size, frame.BACKGROUND_GREY[background])
+    in_file = tuple(round(v) for v in (left * wide, top * high, (left + side) * wide, (top + side) * high))
     return Photo(
-        path=Path(path),
-        image=frame.resample(read.pixels, found.alpha, crop, image_size, frame.BACKGROUND_GREY[background]),
-        size=read.size,
-        mode=read.mode,
-        format=read.format,
-        orientation=read.orientation,
-        notes=read.notes,
-        method=found.method,
-        share=share,
-        crop=tuple(round(v) for v in (left * wide, top * high, (left + side) * wide, (top + side) * high)),
-        warnings=(*found.warnings, *doubts),
-    )
+        Path(path), image, read.size, read.mode, read.format, read.orientation, read.notes, found.method, share,
+        in_file, (*found.warnings, *doubts),
+    )  # fmt: skip
 
 
-def _doubts(
-    box: tuple[int, int, int, int],
-    size: tuple[int, int],
-    share: float,
-    side: float,
-    image_size: int,
-    segmented: bool,
-) -> list[str]:
+def _doubts(box: tuple, size: tuple, share: float, side: float, image_size: int, segmented: bool) -> list[str]:
     """What the framing says against a photograph; `box`, `size` in working pixels, the crop's `side` in the file's."""
     found = []
     if side < image_size:
@@ -124,9 +110,9 @@ def _doubts(
     cut = [name for name, here, end in edges if here == end]
     if cut:
         found.append(f"the object touches the {' and '.join(cut)} edge: it may be cut off")
-    if share < SMALL:
+    if share < SMALL_OBJECT:
         found.append(f"the object covers {share:.1%} of the picture: go nearer")
-    if share > LARGE:
+    if share > LARGE_OBJECT:
         found.append(f"the object covers {share:.0%} of the picture: no background was recognised")
     return found
 

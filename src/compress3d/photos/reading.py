@@ -19,7 +19,7 @@ from compress3d.errors import DataError
 
 #: What cameras, scanners and image editors write. Not all that Pillow knows: EPS would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "JPEG2000", "PPM", "PSD", "QOI", "TGA")
-WORK = 1024  # the long side after shrinking is 1024..2047: an object on 5 % of the picture still has 230 pixels a side
+WORKING_SIDE = 1024  # the long side is 1024..2047: an object on 5 % of the picture still has 230 pixels a side
 MIN_SIDE = 8  # below, nothing can be seen
 MOST_PIXELS = 200_000_000  # the largest sensor of a phone
 #: Bytes a pixel that reading takes at its peak, measured on 50 megapixels; others take 5 (JPEG: progressive, 4:4:4).
@@ -77,8 +77,11 @@ def decode(path: str | Path) -> Decoded:
         DataError: the file is missing, empty, no picture, damaged, smaller than 8 pixels a side, or too large.
 
     Example:
-        >>> decode("IMG_0012.jpg").pixels.shape                                                      # doctest: +SKIP
-        (1512, 2016, 4)
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("CMYK", (300, 200)).save(f"{folder}/a.jpg")
+        ...     decode(f"{folder}/a.jpg").pixels.shape
+        (200, 300, 4)
     """
     path = Path(path)
     _check_file(path)
@@ -98,12 +101,11 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise DataError(path, "is a folder", "name the pictures in it")
     try:
-        size = path.stat().st_size
-        with open(path, "rb"):
-            pass
+        with open(path, "rb") as file:
+            empty = not file.read(1)
     except OSError as error:
         raise DataError(path, f"cannot be read ({error.strerror})", "check its name and permissions") from None
-    if not size:
+    if empty:
         raise DataError(path, "is empty (0 bytes)", "copy it from the camera again")
 
 
@@ -157,7 +159,7 @@ def _decode(image: Image.Image) -> Decoded:
         notes.append(f"first of {frames} frames")
     if kind in ("JPEG", "MPO"):
         # libjpeg decodes at 1/2, 1/4 or 1/8: 50 megapixels in 0.2 s and 1/64 of the memory
-        image.draft(None, (WORK, WORK))
+        image.draft(None, (WORKING_SIDE, WORKING_SIDE))
     before = _orientation(image)
     image.load()
     left = _orientation(image)  # Pillow turns TIFF pictures itself, size first, and forgets the tag when it loads them
@@ -194,7 +196,7 @@ def _shrunk(image: Image.Image) -> tuple[Image.Image, str]:
     Returns:
         The small picture in a mode of 8 bits a channel, and what was done to deep pixels ("" where there are none).
     """
-    factor = max(1, max(image.size) // WORK)
+    factor = max(1, max(image.size) // WORKING_SIDE)
     width, height = image.size
     rows = max(factor, _BAND // width // factor * factor)
     low, high, words = _range(image, rows) if image.mode in _DEEP else (0.0, 1.0, "")

@@ -22,15 +22,9 @@ def rgba_image(store: Store, row: int, view: int) -> Image.Image:
 
 
 def on_paper(
-    view: Image.Image,
-    size: tuple[int, int] = (900, 1200),
-    width: float = 0.7,
-    at: tuple[float, float] = (0.5, 0.5),
-    paper: tuple[int, int, int] = PAPER,
-    shade: float = 30,
-    noise: float = 3,
-    seed: int = 0,
-) -> Image.Image:
+    view: Image.Image, size: tuple[int, int] = (900, 1200), width: float = 0.7, at: tuple[float, float] = (0.5, 0.5),
+    paper: tuple[int, int, int] = PAPER, shade: float = 30, noise: float = 3, seed: int = 0,
+) -> Image.Image:  # fmt: skip
     """An object photographed on plain paper, lit from one side, with a little sensor noise: RGB of `size`.
 
     Args:
@@ -47,13 +41,9 @@ def on_paper(
 
 
 def in_room(
-    view: Image.Image,
-    store: Store,
-    size: tuple[int, int] = (900, 900),
-    width: float = 0.93,
-    things: int = 6,
+    view: Image.Image, store: Store, size: tuple[int, int] = (900, 900), width: float = 0.93, things: int = 6,
     seed: int = 0,
-) -> Image.Image:
+) -> Image.Image:  # fmt: skip
     """An object in a crowded room: wall, floor, and other objects of the store behind it: RGB of `size`.
 
     Args:

@@ -50,9 +50,6 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, 
 
     Raises:
         DataError: a source does not exist, or no source holds a model.
-
-    Example:
-        >>> build_cad(["/usr/share"], "_cache/cad")                  # doctest: +SKIP
     """
     models = find_models(sources)
     if limit is not None and limit < len(models):
@@ -118,17 +115,14 @@ def flags_of(model_extent: np.ndarray, alpha: np.ndarray, voxels: int) -> list[s
         alpha: uint8 (V, H, W) of its views.
         voxels: how many are occupied.
     """
-    touched = alpha[alpha > 8]
-    flags = []
-    if model_extent.min() < FLAT:
-        flags.append("flat")
-    if voxels < FEW_VOXELS:
-        flags.append("few_voxels")
-    if alpha.mean() / 255 < TINY:
-        flags.append("tiny_in_image")
-    if not touched.size or touched.mean() / 255 < TRANSPARENT:
-        flags.append("transparent")
-    return flags
+    seen = alpha[alpha > 8]
+    reasons = {
+        "flat": model_extent.min() < FLAT,
+        "few_voxels": voxels < FEW_VOXELS,
+        "tiny_in_image": alpha.mean() / 255 < TINY,
+        "transparent": not seen.size or seen.mean() / 255 < TRANSPARENT,
+    }
+    return [name for name, holds in reasons.items() if holds]
 
 
 def _record(model: Model, place: Place, flags: list[str]) -> ObjectRecord:

@@ -40,20 +40,11 @@ def find(folder: Path) -> list[Model]:
         if _PARTS.search(path.name.lower()) or any(part in ("light", "lights") for part in inside[1:]):
             continue
         home = Path(*parts[: top + 1])
-        models.append(
-            Model(
-                uid=f"FG__{home.name}__{path.stem}",
-                category=_category(home.name),
-                title=home.name,
-                creator="FlightGear team",
-                licence="GPL-2+",
-                url=_URL,
-                package=PACKAGE,
-                path=path,
-                read=read_mesh,
-                details={"home": home},
-            )
-        )
+        models.append(Model(
+            uid=f"FG__{home.name}__{path.stem}", category=_category(home.name), title=home.name,
+            creator="FlightGear team", licence="GPL-2+", url=_URL, package=PACKAGE, path=path, read=read_mesh,
+            details={"home": home},
+        ))  # fmt: skip
     return models
 
 

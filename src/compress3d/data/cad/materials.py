@@ -14,9 +14,9 @@ LARGEST_TEXTURE = 1024  # pixels a side; a view has 137
 
 
 def decode_texture(data: bytes) -> np.ndarray | None:
-    """A texture uint8 (H, W, 3 or 4) from the bytes of a picture (PNG, JPEG, SGI), at most 1024 pixels a side.
+    """A texture uint8 (H, W, 3 or 4) from the bytes of an image (PNG, JPEG, SGI), at most 1024 pixels a side.
 
-    A picture that cannot be read gives None: the material then shows its plain colour, as modellers' tools do.
+    An image that cannot be read gives None: the material then shows its plain colour, as modellers' tools do.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -39,27 +39,24 @@ class Materials:
     """
 
     def __init__(self, load: Callable[[str], bytes | None]):
-        self.materials: list[Material] = []
         self.textures: list[np.ndarray] = []
         self._load = load
-        self._texture_index: dict[str, int] = {}
-        self._material_index: dict[Material, int] = {}
+        self._textures: dict[str, int] = {}
+        self._materials: dict[Material, int] = {}
+
+    @property
+    def materials(self) -> list[Material]:
+        return list(self._materials)
 
     def index(self, colour: tuple[float, ...], alpha: float = 1.0, texture: str | None = None) -> int:
         """Index of a material in `materials`; its texture is read on first use."""
         material = Material(tuple(float(c) for c in colour[:3]), float(alpha), self._texture(texture))
-        if material not in self._material_index:
-            self._material_index[material] = len(self.materials)
-            self.materials.append(material)
-        return self._material_index[material]
+        return self._materials.setdefault(material, len(self._materials))
 
     def _texture(self, name: str | None) -> int:
-        if not name:
-            return -1
-        if name not in self._texture_index:
+        if name and name not in self._textures:
             data = self._load(name)
             texture = decode_texture(data) if data else None
-            if texture is not None:
-                self.textures.append(texture)
-            self._texture_index[name] = -1 if texture is None else len(self.textures) - 1
-        return self._texture_index[name]
+            self._textures[name] = -1 if texture is None else len(self.textures)
+            self.textures += [] if texture is None else [texture]
+        return self._textures[name] if name else -1

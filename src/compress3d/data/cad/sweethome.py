@@ -118,27 +118,19 @@ def _unescape(text: str) -> str:
 def _model(path: Path, entry: dict[str, str], texts: dict[str, bytes], house: str) -> Model:
     file = entry["model"].lstrip("/")
     folder = posixpath.dirname(file) + "/"
-    own = " ".join(
-        data.decode("utf-8", "replace")
-        for name, data in sorted(texts.items())
-        if folder != "/" and name.startswith(folder)
-    )
-    own_licence = read_licence(own)
+    beside = [texts[name] for name in sorted(texts) if folder != "/" and name.startswith(folder)]
+    own = " ".join(text.decode("utf-8", "replace") for text in beside)
+    licence = read_licence(own) or read_licence(house) or "unknown"
     name = entry.get("id", file).split("#")[-1]
+    title = entry.get("name", name)
     page = re.search(r"blendswap\.com/blends?/(?:view/)?\d+", own)
+    details = {key: entry[key] for key in ("width", "height", "depth", "modelRotation") if key in entry}
     return Model(
-        uid=f"{path.stem}__{name}",
-        category=classify(name, entry.get("name", name), entry.get("category", "")),
-        title=entry.get("name", name),
-        creator=_MAKERS.get(path.stem, entry.get("creator", "")),
-        licence=own_licence or read_licence(house) or "unknown",
-        url=f"https://www.{page[0]}" if page else _URL,
-        package=PACKAGE,
-        path=path,
-        read=read_mesh,
-        details={key: entry[key] for key in ("width", "height", "depth", "modelRotation") if key in entry}
-        | {"model": file},
-    )
+        uid=f"{path.stem}__{name}", category=classify(name, title, entry.get("category", "")), title=title,
+        creator=_MAKERS.get(path.stem, entry.get("creator", "")), licence=licence,
+        url=f"https://www.{page[0]}" if page else _URL, package=PACKAGE, path=path, read=read_mesh,
+        details={**details, "model": file},
+    )  # fmt: skip
 
 
 def _open(path: Path) -> zipfile.ZipFile:

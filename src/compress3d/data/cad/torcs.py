@@ -118,14 +118,8 @@ def _load_texture(folders: tuple[Path, ...], name: str) -> bytes | None:
 def _model(path: Path) -> Model:
     readme = path.parent / "readme.txt"
     text = readme.read_text("latin-1") if readme.is_file() else ""
+    licence = read_licence(text) or "GPL-2+"  # the package's licence where a car has no other
     return Model(
-        uid=f"TORCS__{path.stem}",
-        category="car",
-        title=path.stem,
-        creator=copyright_holders(text) or "TORCS team",
-        licence=read_licence(text) or "GPL-2+",  # the package's licence where a car has no other
-        url=_URL,
-        package=PACKAGE,
-        path=path,
-        read=read_mesh,
-    )
+        uid=f"TORCS__{path.stem}", category="car", title=path.stem, creator=copyright_holders(text) or "TORCS team",
+        licence=licence, url=_URL, package=PACKAGE, path=path, read=read_mesh,
+    )  # fmt: skip

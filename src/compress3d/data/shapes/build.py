@@ -142,8 +142,7 @@ def build_shapes(
 
     Args:
         out: the store's folder.
-        count: objects in all.
-        seed: of all of them.
+        count, seed: of all objects.
         categories: which; all 13 where None.
         workers: processes; 0 works in this one.
 
@@ -152,7 +151,10 @@ def build_shapes(
         DataError: embreex is not installed, the disk is too small, or `out` holds another build.
 
     Example:
-        >>> build_shapes("_cache/few", count=26)     # doctest: +SKIP
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     build_shapes(f"{folder}/few", count=2, workers=0).objects[1].uid
+        'bench-00000'
     """
     chosen = tuple(categories or CATEGORIES)
     for category in chosen:

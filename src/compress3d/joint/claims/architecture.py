@@ -204,7 +204,7 @@ def small_codec_is_smaller(evidence: Evidence) -> Answer:
     for name in ("small", "original"):
         codec = on_meta(lambda size, name=name: CompressionRNN(size, name)).eval()
         layers = sum(isinstance(part, nn.Conv2d) for part in codec.modules())
-        rows.append((layers, parameters(codec), multiply_adds(codec, lambda model, x: model(x, 1), x)))
+        rows.append((layers, parameters(codec), multiply_adds(codec, x, 1)))
     verdict = judge_parts([a < b for a, b in zip(*rows, strict=True)])
     (a, p, c), (b, q, d) = rows
     return verdict, (
