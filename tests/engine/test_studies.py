@@ -57,4 +57,6 @@ def test_a_study_is_saved_as_a_results_file_without_points(tmp_path, monkeypatch
     assert found["networks"] == {"smoke/a-s0": {"miou": 0.5}} and found["test"] == {"objects": 3}
     assert found["points"] == [] and found["provenance"]["minutes"] == 1.0
     assert found["provenance"]["commands"] == ["compress3d study views --scale smoke"]
-    assert "smoke/views.json" in json.loads((tmp_path / "results/manifest.json").read_text())["files"]
+    assert not (tmp_path / "results/manifest.json").exists()  # git keeps no results of the smoke scale
+    save_study("views", "demo", {}, started=100.0)
+    assert "demo/views.json" in json.loads((tmp_path / "results/manifest.json").read_text())["files"]

@@ -15,7 +15,7 @@ def test_every_question_is_about_two_runs_of_the_table():
                 for name in (question.first_run, question.second_run)
             ]
             assert {run.optim.steps for run in pair} == {steps}
-            assert pair[0].model == pair[1].model
+            assert pair[0].model.name == pair[1].model.name
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setenv("COMPRESS3D_ROOT", str(tmp_path))
 
     def save(name, metric, at):
-        points = [{"rate": rate, metric: values} for rate, values in at.items()]
+        points = [{"setting": {"rate": rate}, "metrics": {metric: v}, "bytes_per_view": 0.0} for rate, v in at.items()]
         results.save(ablations.run_id(name, "demo", 600), {"points": points, "provenance": {}})
 
     return save

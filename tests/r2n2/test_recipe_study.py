@@ -1,7 +1,5 @@
 """The comparisons behind the recipe: one change at a time, and never scored on the objects of the figures."""
 
-from dataclasses import asdict
-
 from compress3d.r2n2.studies import recipe
 
 
@@ -14,7 +12,7 @@ def settings(experiment):
 
 def test_each_variant_changes_one_setting_and_its_tag():
     table = recipe.variants("demo")
-    base = asdict(table["recipe", "as trained"])
+    base = settings(table["recipe", "as trained"])
     for key, run in table.items():
         changed = {name for name, value in settings(run).items() if value != base[name]} - {"tag", "id"}
         assert len(changed) == (0 if key[0] == "recipe" else 1), key
