@@ -8,18 +8,19 @@ SCALE  ?= demo
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages test check notebooks headline sweep bench clean
+.PHONY: help book pages test test-portable lint lab check notebooks headline sweep bench clean
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	  { echo "compress3d needs Python 3.11, found: $$($(PYTHON) --version). What to do: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
-	@echo "setting up $(VENV): about a minute and 1.6 GB"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || \
+	  { echo "compress3d needs Python 3.11 or later, found: $$($(PYTHON) --version). What to do: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
+	@echo "setting up $(VENV): a minute or two and 1.6 GB (the packages of constraints.txt)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[book,test,data,codec]'
 	@touch $@
+	@echo "ready; to use the command itself: . $(VENV)/bin/activate, then compress3d --help"
 
 book: $(VENV)/.installed  ## execute every notebook and build the HTML; prints where index.html lies
 	$(THREADS) $(BIN)/python -m tools.book_build --jobs $(JOBS)
@@ -30,6 +31,19 @@ pages: $(VENV)/.installed  ## build the HTML with the outputs that git keeps (se
 test: $(VENV)/.installed  ## unit tests, nbval over the notebooks, and the browser test
 	$(THREADS) $(BIN)/python -m pytest -q -rs -n $(JOBS) --dist loadfile tests book \
 	  --nbval --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/notebooks/sanitize.cfg
+
+# What a processor can do is named by variables, so one machine stands for others: no AVX at all, or AVX2 alone.
+CAPABILITY ?= ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41
+test-portable: $(VENV)/.installed  ## what computes, as a processor without AVX would
+	$(CAPABILITY) $(THREADS) $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile tests/layers tests/r2n2 tests/joint tests/baselines tests/codecs
+
+lint: $(VENV)/.installed  ## ruff over code and notebooks
+	$(BIN)/python -m pip install -qq --disable-pip-version-check ruff
+	$(BIN)/ruff check . --extend-exclude '*.ipynb'
+
+lab: $(VENV)/.installed  ## the notebooks in JupyterLab
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[lab]'
+	$(BIN)/jupyter lab book
 
 check: $(VENV)/.installed  ## open every page of the built book in Chromium; follow its links, weigh its pages
 	$(BIN)/python -m pytest -q -rs tests/book

@@ -89,7 +89,7 @@ rule timing:
     params:
         device=config.get("device", "cpu"),
     shell:
-        "{TOOL} timing --scale paper --device {params.device}"
+        "{TOOL} study timing --scale paper"
 
 
 rule book:

@@ -1,7 +1,7 @@
-"""A made-up data set of any size in exactly ShapeNet's layout: for tests, and to prove that the full size works.
+"""A made-up data set of any size in exactly ShapeNet's layout: for tests, and for measurements at full size.
 
 Each object is one of the shipped CAD models with every view plain, mirrored, with red and blue exchanged, or both: 4^24
-ways. Its voxels are turned over and moved, its cameras drawn anew. A picture is compressed once for all objects that
+ways. Its voxels are turned over and moved, its cameras drawn anew. A image is compressed once for all objects that
 use it, so that 5,000 objects take a minute.
 """
 
@@ -17,9 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from compress3d.data.binvox import encode_binvox
 from compress3d.data.camera import sample_cameras
-from compress3d.data.shapenet.decode import format_metadata
 from compress3d.data.shapenet.layout import (
     CAMERA_FILE,
     FILES,
@@ -32,19 +30,20 @@ from compress3d.data.shapenet.layout import (
 )
 from compress3d.data.store import VIEWS
 from compress3d.data.testset import open_test_set
+from tools.shapenet_files import encode_binvox, format_metadata
 
 
-class Imitation:
+class FakeShapeNet:
     """Objects 0 to `count` - 1, the synsets in turn, model names of 32 hexadecimal digits in no order.
 
     Example:
-        >>> Imitation(26, seed=1).write_archives("in")     # doctest: +SKIP
+        >>> FakeShapeNet(26, seed=1).write_archives("in")     # doctest: +SKIP
     """
 
     def __init__(self, count: int, seed: int = 0):
         self.count, self.seed = count, seed
         self._models = open_test_set()
-        self._pictures: dict[tuple[int, int, int], bytes] = {}
+        self._images: dict[tuple[int, int, int], bytes] = {}
 
     def key(self, number: int) -> Key:
         """Synset and model name of one object."""
@@ -52,7 +51,7 @@ class Imitation:
 
     def views(self, number: int) -> np.ndarray:
         """What the pictures of one object hold: uint8 `(24, 137, 137, 4)`, black where alpha is 0."""
-        return np.stack([self._view(*self._picture_of(number, view)) for view in range(VIEWS)])
+        return np.stack([self._view(*self._image_of(number, view)) for view in range(VIEWS)])
 
     def occupancy(self, number: int) -> np.ndarray:
         """What the voxel file of one object holds: bool `(32, 32, 32)`, indexed `[x, y, z]`."""
@@ -70,7 +69,7 @@ class Imitation:
         """The files of one object in ShapeNetRendering or ShapeNetVox32, by name."""
         if half != RENDERING:
             return {VOXEL_FILE: encode_binvox(self.occupancy(number), translate=(-0.5, -0.5, -0.5))}
-        found = {name: self._png(*self._picture_of(number, view)) for view, name in enumerate(VIEW_FILES)}
+        found = {name: self._png(*self._image_of(number, view)) for view, name in enumerate(VIEW_FILES)}
         found[CAMERA_FILE] = format_metadata(self.cameras(number)).encode()
         found["renderings.txt"] = "".join(f"{name}\n" for name in VIEW_FILES).encode()
         return found
@@ -120,7 +119,7 @@ class Imitation:
     def _digest(self, number: int) -> bytes:
         return hashlib.sha256(f"{self.seed}/{number}".encode()).digest()
 
-    def _picture_of(self, number: int, view: int) -> tuple[int, int, int]:
+    def _image_of(self, number: int, view: int) -> tuple[int, int, int]:
         """Model, view and variant (0 to 3): two bits of the digest a view."""
         return number % len(self._models), view, int.from_bytes(self._digest(number)[:6], "big") >> 2 * view & 3
 
@@ -129,9 +128,9 @@ class Imitation:
         rgba = np.concatenate([rgb[..., ::-1] if variant & 1 else rgb, alpha[..., None]], axis=-1)
         return np.ascontiguousarray(rgba[:, ::-1] if variant & 2 else rgba)
 
-    def _png(self, *picture: int) -> bytes:
-        if picture not in self._pictures:
+    def _png(self, *image: int) -> bytes:
+        if image not in self._images:
             file = io.BytesIO()
-            Image.fromarray(self._view(*picture)).save(file, "PNG", compress_level=1)
-            self._pictures[picture] = file.getvalue()
-        return self._pictures[picture]
+            Image.fromarray(self._view(*image)).save(file, "PNG", compress_level=1)
+            self._images[image] = file.getvalue()
+        return self._images[image]

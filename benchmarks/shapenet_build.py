@@ -1,4 +1,4 @@
-"""Prove that the ShapeNet build works at size: time, memory and room of a build of thousands of made-up objects.
+"""Measure the ShapeNet build at size: time, memory and room of a build of thousands of made-up objects.
 
     python -m benchmarks.shapenet_build --work FOLDER [--objects 5000] [--save]
 
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.fake_shapenet import Imitation
+from benchmarks.fake_shapenet import FakeShapeNet
 from compress3d import results
 from compress3d.data.store import OBJECT_BYTES, Store, check_disk
 
@@ -34,7 +34,7 @@ _MB = 1e6
 
 
 @dataclass(frozen=True)
-class Sample:
+class Snapshot:
     """The state of a build at one moment: seconds since it began, objects written, bytes in memory of all processes."""
 
     seconds: float
@@ -43,31 +43,31 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Watched:
-    """How a build went: exit status (negative: killed), wall and processor seconds of all processes, samples."""
+class BuildLog:
+    """How a build went: exit status (negative: killed), wall and processor seconds of all processes, snapshots."""
 
     status: int
     seconds: float
     cpu_seconds: float
-    samples: list[Sample]
+    snapshots: list[Snapshot]
 
     def peak(self, first: float, last: float, count: int) -> int:
         """Most bytes in memory while the objects from `first` to `last` (fractions of `count`) were written."""
-        inside = [s.rss for s in self.samples if first * count < s.objects <= last * count]
+        inside = [s.rss for s in self.snapshots if first * count < s.objects <= last * count]
         return max(inside, default=0)
 
 
-def watch(out: str, work: Path, kill_at: int | None = None, every: float = 0.2) -> Watched:
-    """Run a build in `work` and sample it.
+def watch(out: str, work: Path, kill_at: int | None = None, every: float = 0.2) -> BuildLog:
+    """Run a build in `work` and take a snapshot of it now and then.
 
     Args:
         out: the store's folder, relative to `work`.
         work: holds the source in `in`.
         kill_at: SIGKILL the build once so many objects are written.
-        every: seconds between samples.
+        every: seconds between snapshots.
     """
     command = [sys.executable, "-m", "compress3d.cli", *BUILD, f"./{out}"]
-    began, samples = time.monotonic(), []
+    began, snapshots = time.monotonic(), []
     journal = work / f"{out}.partial" / "journal.jsonl"
     with open(work / f"{out}.log", "ab") as log:
         process = subprocess.Popen(command, cwd=work, stdout=log, stderr=log)
@@ -77,12 +77,12 @@ def watch(out: str, work: Path, kill_at: int | None = None, every: float = 0.2) 
                 process.returncode = os.waitstatus_to_exitcode(status)
                 break
             objects = journal.read_bytes().count(b"\n") if journal.exists() else -1
-            samples.append(Sample(time.monotonic() - began, objects, tree_rss(process.pid)))
+            snapshots.append(Snapshot(time.monotonic() - began, objects, tree_rss(process.pid)))
             if kill_at is not None and objects >= kill_at:
                 os.kill(process.pid, signal.SIGKILL)
                 kill_at = None
             time.sleep(every)
-    return Watched(process.returncode, time.monotonic() - began, usage.ru_utime + usage.ru_stime, samples)
+    return BuildLog(process.returncode, time.monotonic() - began, usage.ru_utime + usage.ru_stime, snapshots)
 
 
 def tree_rss(pid: int) -> int:
@@ -95,19 +95,19 @@ def tree_rss(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE") + sum(tree_rss(int(child)) for child in children)
 
 
-def prove(count: int, work: Path) -> dict:
+def measure_build(count: int, work: Path) -> dict:
     """The measurements, as JSON values; see the module."""
-    imitation = Imitation(count)
+    fake = FakeShapeNet(count)
     check_disk(work, count, extra=int(0.6 * count * 1e6))
     work.mkdir(parents=True, exist_ok=True)
     load = os.getloadavg()[0]
     try:
-        imitation.write_archives(work / "in")
+        fake.write_archives(work / "in")
         archives = sum(path.stat().st_size for path in (work / "in").iterdir())
         whole = watch("store", work)
         store = Store.open(work / "store")
         first, room = store.info, sum(path.stat().st_size for path in (work / "store").iterdir())
-        equal = _equal_objects(store, imitation)
+        equal = _equal_objects(store, fake)
         shutil.rmtree(work / "store")
         killed = watch("store", work, kill_at=int(_KILLED_AT * count))
         resumed = watch("store", work)
@@ -120,10 +120,10 @@ def prove(count: int, work: Path) -> dict:
         "objects": len(store),
         "left_out": len(first["skipped"]),
         "seconds": whole.seconds,
-        "seconds_to_first_object": next(s.seconds for s in whole.samples if s.objects > 0),
+        "seconds_to_first_object": next(s.seconds for s in whole.snapshots if s.objects > 0),
         "seconds_per_object": whole.seconds / count,
         "cpu_seconds_per_object": whole.cpu_seconds / count,
-        "peak_rss_mb": {"before the first": max(s.rss for s in whole.samples if s.objects <= 0) / _MB}
+        "peak_rss_mb": {"before the first": max(s.rss for s in whole.snapshots if s.objects <= 0) / _MB}
         | {name: whole.peak(*span, count) / _MB for name, span in stages.items()},
         "archive_bytes": archives,
         "store_bytes": room,
@@ -131,7 +131,7 @@ def prove(count: int, work: Path) -> dict:
         "objects_compared_with_their_source": equal,
         "killed": {
             "status": killed.status,
-            "objects_written": killed.samples[-1].objects,
+            "objects_written": killed.snapshots[-1].objects,
             "resumed_seconds": resumed.seconds,
             "same_sha256": first["sha256"] == second["sha256"],
             "same_files": first["files"] == second["files"],
@@ -142,17 +142,17 @@ def prove(count: int, work: Path) -> dict:
     }
 
 
-def _equal_objects(store: Store, imitation: Imitation) -> int:
+def _equal_objects(store: Store, fake: FakeShapeNet) -> int:
     """How many of a sample of objects equal what their files were made of, to the bit."""
     rows = {record.uid: row for row, record in enumerate(store.objects)}
     equal = 0
-    for number in range(0, imitation.count, max(1, imitation.count // _COMPARED)):
-        row, views = rows["/".join(imitation.key(number))], imitation.views(number)
+    for number in range(0, fake.count, max(1, fake.count // _COMPARED)):
+        row, views = rows["/".join(fake.key(number))], fake.views(number)
         equal += (
             np.array_equal(store.rgb[row], views[..., :3])
             and np.array_equal(store.alpha[row], views[..., 3])
-            and np.array_equal(store.occupancy(row), imitation.occupancy(number))
-            and np.array_equal(store.cameras[row], imitation.cameras(number))
+            and np.array_equal(store.occupancy(row), fake.occupancy(number))
+            and np.array_equal(store.cameras[row], fake.cameras(number))
         )
     return equal
 
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="also write results/data/shapenet-scale.json")
     arguments = parser.parse_args()
     began = time.monotonic()
-    found = prove(arguments.objects, arguments.work.resolve())
+    found = measure_build(arguments.objects, arguments.work.resolve())
     print(json.dumps(found, indent=1))
     if arguments.save:
         command = f"python -m benchmarks.shapenet_build --work FOLDER --objects {arguments.objects} --save"

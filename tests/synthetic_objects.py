@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from compress3d.data.binvox import encode_binvox
-from compress3d.data.shapenet import format_metadata
+from compress3d.data.shapenet.source import Item, locate, record_of
 from compress3d.data.store import ObjectRecord, Store, StoreWriter
+from tools.shapenet_files import encode_binvox, format_metadata
 
 
 def make_object(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -57,3 +57,12 @@ def write_store(path: Path, count: int, seed: int = 0) -> Store:
         )
         writer.add(record, *make_object(seed + number))
     return writer.finish()
+
+
+def find_items(source: str | Path, unpack_to: str | Path | None = None) -> tuple[list[Item], dict[str, str]]:
+    """All objects of a source in ShapeNet's layout, without a split, and its text tables; archives unpacked beside."""
+    found = locate(source)
+    found.list_folders()
+    for archive in found.archives:
+        found.list_archive(archive, Path(unpack_to) if unpack_to else archive.parent)
+    return [found.item(key, record_of(key)) for key in found.keys()], found.tables

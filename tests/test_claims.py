@@ -1,208 +1,165 @@
-"""Every claim has a check or a reason; checks on made-up results give the verdict that their rule says."""
+"""The scoreboard: rules by hand, a document of its own, and pages that quote it and decide nothing themselves."""
 
-from dataclasses import replace
+import ast
+import subprocess
+import sys
 
-import numpy as np
 import pytest
 
-from compress3d import claims
-from compress3d.claims.evidence import (
-    CHECKS,
-    FAILED,
+from compress3d import claims, paths
+from compress3d.claims.evidence import DOCUMENTS, Checks, Evidence
+from compress3d.claims.rules import (
+    CONTRADICTED,
     NOT_RUN,
     PARTLY,
     REPRODUCED,
     UNTESTABLE,
     VERDICTS,
-    Difference,
-    Evidence,
-    headline,
+    Missing,
     judge,
+    judge_parts,
 )
-from compress3d.engine.experiment import experiments, get_experiment
-from compress3d.errors import DataError
+from compress3d.errors import ConfigError
+from compress3d.metrics import Difference
+from tools import notebooks
 
-OBJECTS = 40
-BASE = np.linspace(0.05, 0.95, OBJECTS)  # IoU of the uncompressed network
-NOISE = np.random.default_rng(0).normal(0, 0.002, OBJECTS)  # so that an interval has a width
-LEVELS = {  # IoU over the uncompressed network's, L_comp
-    "uncompressed": (1.0, None), "implicit": (1.02, None), "sequential": (1.01, 0.040), "direct": (1.005, 0.050),
-    "jpeg2000": (0.6, 0.060), "small": (None, 0.040), "original": (None, 0.020),
-}  # fmt: skip
-
-
-def made_up_point(setting, level, loss):
-    found = {"rate": setting.rate, "accounting": setting.accounting, "fits": 1.0}
-    if level is not None:
-        iou = np.clip(level * BASE + NOISE, 0, 1)
-        found |= {"iou": iou.tolist(), "miou": iou.mean(), "miou_std": iou.std(), "loss": 0.2}
-    if loss is not None:
-        loss = loss * (1 + setting.rate / 384)  # fewer bits, worse pictures
-        pictures = (loss + NOISE / 10).tolist()
-        found |= {"compression_loss": loss, "l1": loss, "psnr": -20 * np.log10(loss), "picture_loss": pictures}
-    return found
-
-
-def made_up(levels=None, timing=True, without=()):
-    """Results of every run of the demo table: IoU and L_comp by model, or by model and accounting."""
-    levels = LEVELS | (levels or {})
-    found = {}
-    for run in experiments("demo"):
-        name, model = run.id.removeprefix("demo/"), run.model.name
-        if name in without or model not in levels:
-            continue  # no claim of the paper is about 3D-R2N2's other networks
-        served = run.operating_points()
-        points = [made_up_point(s, *levels.get((model, s.accounting), levels[model])) for s in served]
-        history = [[step, 0.15 if model == "implicit" else 0.13] for step in range(20)]
-        found[run.id] = {
-            "experiment": run.describe(), "test": {"objects": list(range(OBJECTS))}, "points": points,
-            "provenance": {"training": {"history": history}},
-        }  # fmt: skip
-    floor = made_up_point(get_experiment("demo/uncompressed-s0").operating_point(), 0.65, None)
-    found["demo/mean-shape"] = {"test": {"objects": list(range(OBJECTS))}, "points": [floor]}
-    return Evidence("demo", found, made_up_timing() if timing else None)
-
-
-def made_up_timing():
-    """Table 3 as the paper prints it."""
-    times = {
-        "reconstruction": (13, 13), "reconstruction_encoder": (6, 6), "compression_original": (40, 24),
-        "compression_small": (32, 20), "separate": (53, 37), "sequential": (45, 33), "direct": (39, 27),
-        "direct_voxels": (38, 27), "implicit": (13, 13),
-    }  # fmt: skip
-    rows = {
-        name: {"forward": f, "backward": b, "gmac": f, "saving_forward": 100 * (1 - f / 53),
-               "saving_backward": 100 * (1 - b / 37)}
-        for name, (f, b) in times.items()
-    }  # fmt: skip
-    return {"as_printed": {"rows": rows}, "same_rate": {"rows": rows}, "experiment": {"scale": "paper"},
-            "provenance": {"device": "made up"}}  # fmt: skip
-
-
-def row(claim_id, evidence):
-    """The line of one claim."""
-    return claims.judged(next(c for c in claims.claims() if c["id"] == claim_id), evidence)
-
-
-def verdict(claim_id, evidence):
-    """Verdict on one claim."""
-    return row(claim_id, evidence).verdict
+ENTRIES = [(document, entry) for document, of in claims.claims().items() for entry in of["claims"]]
 
 
 def test_every_claim_has_either_a_check_or_a_reason():
-    known = claims.claims()
-    ids = [c["id"] for c in known]
-    assert len(ids) == len(set(ids)) and 50 <= len(ids) <= 60
-    without_reason = {c["id"] for c in known if "why" not in c}
-    assert without_reason == set(CHECKS)
-    for entry in known:
-        assert entry.keys() <= {"id", "where", "claim", "why"}
-        assert claims.section(entry["where"])
+    for document, of in claims.claims().items():
+        checked = {entry["id"] for entry in of["claims"] if not entry.keys() & {"why", "needs"}}
+        assert checked == set(claims.checks()[document])
+    ids = [entry["id"] for _, entry in ENTRIES]
+    assert len(ids) == len(set(ids))  # over all documents, as pages quote a claim by its id
+    for document, entry in ENTRIES:
+        assert {"id", "where", "claim"} <= entry.keys() <= {"id", "where", "claim", "why", "needs"}
+        assert claims.section(claims.Row(document, entry["id"], entry["where"], "", "", "")) in claims.sections(
+            document
+        )
 
 
-def test_every_rule_is_one_line():
-    for claim_id, check in CHECKS.items():
-        assert check.__doc__ and "\n" not in check.__doc__, claim_id
+def test_the_rules_by_hand():
+    sure, unsure, against = (
+        Difference(*ends) for ends in ((0.02, 0.01, 0.03), (0.02, -0.01, 0.05), (-0.02, -0.03, -0.01))
+    )
+    assert judge([sure, sure]) == REPRODUCED
+    assert judge([sure, against]) == judge([unsure, unsure]) == PARTLY
+    assert judge([unsure, against]) == judge([against]) == CONTRADICTED
+    assert [judge_parts(parts) for parts in ([1, 1], [0, 1], [0, 0])] == [REPRODUCED, PARTLY, CONTRADICTED]
 
 
-def test_every_check_decides_when_nothing_is_missing():
-    rows = claims.scoreboard(evidence=made_up())
-    assert claims.counts(rows)[NOT_RUN] == 0
-    assert sum(claims.counts(rows).values()) == len(rows) == len(claims.claims())
-    for found in rows:
-        assert found.verdict in VERDICTS and len(found.evidence) <= 160, (found.id, len(found.evidence))
-        assert (found.verdict == UNTESTABLE) == (found.rule == "")
+@pytest.fixture
+def example():
+    """A document of three claims, one of them with a check."""
+    claim = Checks("example1999")
 
+    @claim("is-better")
+    def is_better(evidence):
+        """Above 0.5."""
+        value = evidence.results("run-s0")["value"]
+        return (REPRODUCED if value > 0.5 else CONTRADICTED), f"value {value}"
 
-def test_nothing_evaluated_gives_commands_and_no_numbers():
-    rows = claims.scoreboard(evidence=Evidence("demo", {}))
-    assert claims.counts(rows)[NOT_RUN] > 30
-    for found in rows:
-        if found.verdict == NOT_RUN:
-            assert found.evidence.startswith("run compress3d "), found
-
-
-ALL_ABOVE = ["beats-jpeg2000", "sequential-above-jpeg2000-from-128", "jpeg2000-miou-at-384", "range-extended",
-             "all-three-useful-at-384", "two-of-three-above-at-milder-rates"]  # fmt: skip
-
-
-@pytest.mark.parametrize("claim_id", ALL_ABOVE)
-def test_claims_against_jpeg2000_by_what_is_counted(claim_id):
-    gone = {("jpeg2000", "file"): (0.2, 0.4)}
-    assert verdict(claim_id, made_up()) == REPRODUCED
-    assert verdict(claim_id, made_up({"jpeg2000": (1.1, 0.03), **gone})) == PARTLY  # whole files alone
-    assert verdict(claim_id, made_up({"jpeg2000": (1.1, 0.03)})) == FAILED
+    yield claim
+    del DOCUMENTS["example1999"]
 
 
 @pytest.mark.parametrize(
-    ("claim_id", "worse"),
+    "entry, found, verdict, evidence, rule",
     [
-        ("implicit-best", {"implicit": (0.9, None)}),
-        ("near-optimal-over-wide-range", {m: (0.8, 0.04) for m in ("sequential", "direct", "implicit")}),
-        ("one-iteration-above-half", {m: (0.7, 0.04) for m in ("sequential", "direct")}),
-        ("direct-decodes-worse", {"direct": (1.0, 0.03)}),
-        ("sequential-decodes-like-small-codec", {"sequential": (1.0, 0.06)}),
-        ("codec-loss-gap-factor-two", {"original": (None, 0.05)}),
-        ("codec-gap-visible", {"original": (None, 0.05)}),
-        ("binarizer-regularizes", {"implicit": (0.9, None)}),
-        ("small-codec-suffices-for-3d", {"sequential": (0.8, 0.04)}),
+        ({"why": "no data"}, {}, UNTESTABLE, "no data", ""),
+        ({"needs": "a run"}, {}, NOT_RUN, "Needs a run", ""),
+        ({}, {}, NOT_RUN, "run compress3d sweep --scale demo --only run-s0", "Above 0.5."),
+        ({}, {"demo/run-s0": {"value": 0.6}}, REPRODUCED, "value 0.6", "Above 0.5."),
+        ({}, {"demo/run-s0": {"value": 0.4}}, CONTRADICTED, "value 0.4", "Above 0.5."),
     ],
 )
-def test_claims_turn_with_the_numbers(claim_id, worse):
-    assert verdict(claim_id, made_up()) == REPRODUCED
-    assert verdict(claim_id, made_up(worse)) == FAILED
+def test_rows_of_a_document(example, entry, found, verdict, evidence, rule):
+    known = {"id": "is-better", "where": "Sec. 1", "claim": "It is better."}
+    row = claims.judged("example1999", known | entry, Evidence("demo", found))
+    assert (row.verdict, row.evidence, row.rule) == (verdict, evidence, rule)
+    assert f'class="status status-{verdict.replace(" ", "-")}"' in claims.board([row]).html()
 
 
-def test_one_of_two_models_is_partly():
-    assert verdict("one-iteration-above-half", made_up({"direct": (0.7, 0.05)})) == PARTLY
+def test_one_check_a_claim(example):
+    with pytest.raises(ValueError, match="two checks"):
+        example("is-better")(lambda evidence: None)
+    with pytest.raises(Missing, match="run it"):
+        Evidence("demo", {}).results("x", "run it")
+    with pytest.raises(ConfigError, match="unknown"):
+        claims.row("no-such-claim")
 
 
-def test_printed_times_give_the_printed_savings_and_others_do_not():
-    for claim_id in ("sequential-speedup", "direct-speedup", "implicit-speedup", "compression-nearly-free"):
-        assert verdict(claim_id, made_up()) == REPRODUCED
-        assert verdict(claim_id, made_up(timing=False)) == NOT_RUN
-    slow = made_up_timing()
-    slow["as_printed"]["rows"]["direct"] |= {"saving_forward": 5.0, "saving_backward": 5.0}
-    assert verdict("direct-speedup", replace(made_up(), timing=slow)) == PARTLY
-    slow["as_printed"]["rows"]["direct"] |= {"saving_forward": -5.0}
-    assert verdict("direct-speedup", replace(made_up(), timing=slow)) == FAILED
-
-
-def test_a_missing_run_names_itself():
-    found = row("implicit-best", made_up(without=("implicit-r192-s0",)))
-    assert (found.verdict, found.evidence) == (NOT_RUN, "run compress3d sweep --scale demo --only implicit-r192-s0")
-
-
-def test_optional_and_short_runs_stand_in():
-    assert verdict("implicit-best", made_up(without=("implicit-r128-s0",))) == REPRODUCED
-    assert made_up().alike("sequential", "small") == ""
-    assert made_up(without=("small-s0",)).alike("sequential", "small") == "600"
-    assert verdict("codec-loss-gap-factor-two", made_up(without=("original-600-s0",))) == NOT_RUN
-
-
-def test_runs_on_other_objects_are_not_compared():
-    evidence = made_up()
-    evidence.found["demo/sequential-s0"]["test"]["objects"] = [0]
-    with pytest.raises(DataError, match="other objects"):
-        verdict("beats-jpeg2000", evidence)
-
-
-def test_the_rules():
-    sure, unsure, against = (Difference(48, 0.02, *ends) for ends in ((0.01, 0.03), (-0.01, 0.05), (-0.01, 0.05)))
-    against = replace(against, mean=-0.02)
-    assert judge([sure, sure]) == REPRODUCED
-    assert judge([sure, against]) == judge([unsure, unsure]) == PARTLY
-    assert judge([unsure, against]) == FAILED
-    assert [headline(FAILED, v) for v in (REPRODUCED, PARTLY, FAILED)] == [PARTLY, PARTLY, FAILED]
-    assert headline(REPRODUCED, FAILED) == REPRODUCED
-
-
-def test_boards_show_every_claim_once_and_fold():
-    rows = claims.scoreboard(evidence=Evidence("demo", {}))
-    headings = dict.fromkeys(claims.SECTIONS.values())
-    boards = [claims.board(r for r in rows if claims.section(r.where) == heading) for heading in headings]
-    assert all(len(board.rows) > 1 for board in boards) and sum(len(board.rows) for board in boards) == len(rows)
-    assert "white-space: normal" in boards[0].html() and 'class="status status-not-run-yet"' in boards[0].html()
-    lines = claims.waiting(r for r in rows if r.verdict == NOT_RUN).rows
-    assert any(line[0] == "run compress3d timing" and "direct-speedup" in line[1] for line in lines)
+def test_boards_fold_and_count():
+    rows = [claims.Row("d", "a", "Sec. 1", "c", v, "e") for v in (PARTLY, PARTLY, NOT_RUN)]
+    assert claims.counts(rows) == {REPRODUCED: 0, PARTLY: 2, CONTRADICTED: 0, NOT_RUN: 1, UNTESTABLE: 0}
+    assert "white-space: normal" in claims.board(rows).html()
     assert claims.short_board([]).rows == [["–"] * 3]
+
+
+def test_the_engine_of_claims_loads_no_torch():
+    code = "import sys, compress3d.claims, compress3d.metrics; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# -- pages -------------------------------------------------------------------------------------------------------------
+
+PAGES = sorted(paths.book().rglob("*.ipynb"))
+RESULT_PAGES = [page for page in PAGES if page.parent.name == "results"]
+SCOREBOARD = paths.book() / "verdict" / "claims.ipynb"
+
+
+def code_cells(page):
+    """Code cells of a page, as syntax trees with their stored text outputs."""
+    for cell in notebooks.read(page).cells:
+        if cell.cell_type == "code":
+            texts = [output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+            yield ast.parse(cell.source), "\n".join("".join(text) for text in texts)
+
+
+def quoted(tree):
+    """Ids of claims that a cell quotes."""
+    for node in ast.walk(tree):
+        called = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+        if called in ("row", "quote") and getattr(node.func.value, "id", "") == "claims":
+            yield from (argument.value for argument in node.args)
+
+
+@pytest.fixture(scope="module")
+def board():
+    """The scoreboard's rows as they are now, by id."""
+    return {row.id: row for document in claims.claims() for row in claims.scoreboard(document=document)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_shows_the_scoreboards_rows_as_they_are(page, board):
+    for tree, text in code_cells(page):
+        for claim_id in quoted(tree):
+            row = board[claim_id]
+            lines = [line for line in text.splitlines() if row.claim in line]
+            assert len(lines) == 1 and row.evidence in lines[0], claim_id
+            assert lines[0].split(row.claim)[1].split("  ")[1].strip() == row.verdict or row.verdict in lines[0], (
+                claim_id
+            )
+
+
+def test_the_scoreboards_page_shows_every_claim_once(board):
+    text = "\n".join(text for _, text in code_cells(SCOREBOARD))
+    for row in board.values():
+        assert sum(row.claim in line and row.verdict in line for line in text.splitlines()) == 1, row.id
+
+
+@pytest.mark.parametrize("page", RESULT_PAGES, ids=lambda page: page.stem)
+def test_a_page_of_results_holds_no_rule_of_its_own(page):
+    """No cell chooses between words of a verdict: that is the scoreboard's."""
+    words = {*VERDICTS, "yes", "no", "holds", "at least as much"}
+    for tree, _ in code_cells(page):
+        found = {
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        assert not found & words, found & words
+
+
+@pytest.mark.parametrize("page", RESULT_PAGES, ids=lambda page: page.stem)
+def test_a_page_of_results_quotes_the_scoreboard(page):
+    assert any(quoted_id for tree, _ in code_cells(page) for quoted_id in quoted(tree)) or page.stem == "table2"

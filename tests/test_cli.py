@@ -31,7 +31,7 @@ def test_runs_lists_the_whole_table():
         (["train", "demo/uncompressed-s0"], "holds no finished store"),
         (["evaluate", "paper/uncompressed-s0"], "train the run first"),
         (["data", "verify", "nothing"], "holds no finished store"),
-        (["data", "shapenet", "--source", "/no/such/folder"], "/no/such/folder"),
+        (["data", "build", "shapenet", "--source", "/no/such/folder"], "/no/such/folder"),
     ],
 )
 def test_errors_name_the_cure_without_a_traceback(tmp_path, arguments, message):

@@ -32,7 +32,7 @@ EXPECTED = {
     14: {"losses.py:compression_loss"},
     15: {"losses.py:occupancy_loss"},
     16: {"losses.py:joint_loss"},
-    17: {"metrics.py:counts"},
+    17: {"metrics/iou.py:counts"},
 }
 
 

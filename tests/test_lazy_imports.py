@@ -12,10 +12,10 @@ class Blocked:
         if name.split(".")[0] in {BLOCKED!r}:
             raise ImportError(name + " is blocked")
 sys.meta_path.insert(0, Blocked())
-import compress3d.engine.train, compress3d.engine.evaluate, compress3d.cli, compress3d.engine.experiment
-import compress3d.figures.voxels, compress3d.figures.viewer, compress3d.figures.plots, compress3d.figures.tables
+import compress3d.engine.train, compress3d.engine.evaluate, compress3d.cli
+import compress3d.figures.voxels, compress3d.figures.viewer, compress3d.figures.curves, compress3d.figures.tables
 import compress3d.figures.display, tools.notebooks, tools.book_build
-from compress3d.figures.voxels import exposed_mesh
+from compress3d.data.voxel_mesh import exposed_mesh
 import numpy
 print(len(exposed_mesh(numpy.ones((1, 1, 1), bool))[1]))
 """

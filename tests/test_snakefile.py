@@ -24,7 +24,7 @@ def commands(text):
 
 def test_every_command_and_option_exists():
     asked = commands((paths.root() / "Snakefile").read_text())
-    assert {words[0] for words, _ in asked} == {"sweep", "timing", "data"}
+    assert {words[0] for words, _ in asked} == {"sweep", "study", "data"}
     for words, options in asked:
         ran = subprocess.run(
             [sys.executable, "-m", "compress3d.cli", *words, "--help"],

@@ -9,7 +9,6 @@ import csv
 import gzip
 import hashlib
 import io
-import os
 import struct
 import tarfile
 import zlib
@@ -18,11 +17,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from compress3d.data.binvox import encode_binvox
 from compress3d.data.parallel import ordered_map
-from compress3d.data.shapenet import CATEGORIES, format_metadata
+from compress3d.data.shapenet import CATEGORIES
 from compress3d.data.store import VIEWS, ObjectRecord, Store
 from compress3d.errors import DataError
+from compress3d.io import atomic_path
+from tools.shapenet_files import encode_binvox, format_metadata
 
 #: A class takes part when it has so many clean, freely licensed models in distinct shape groups.
 LEAST_GROUPS = 5
@@ -196,9 +196,8 @@ def _csv(rows: list[list[str]]) -> bytes:
 
 def _write_tar(path: Path, members: dict[str, bytes]) -> None:
     """A tar whose bytes depend on the members alone: no times, owners or folders."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".partial")
     with (
+        atomic_path(path) as beside,
         open(beside, "wb") as file,
         gzip.GzipFile("", "wb", 9, file, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
@@ -207,4 +206,3 @@ def _write_tar(path: Path, members: dict[str, bytes]) -> None:
             info = tarfile.TarInfo(name)
             info.size, info.mode = len(data), 0o644
             tar.addfile(info, io.BytesIO(data))
-    os.replace(beside, path)

@@ -15,8 +15,9 @@ import numpy as np
 
 from compress3d import paths, results
 from compress3d.errors import Compress3DError, DataError
-from compress3d.figures import plots, style
+from compress3d.figures.style import plot_style
 from compress3d.figures.viewer import Shape, Viewer, viewer
+from compress3d.joint import figures, style
 from compress3d.scales import scale
 
 SCALE = "demo"  # the scale whose weights ship: anyone can make this page again
@@ -54,7 +55,7 @@ def write(assets: Path) -> bool:
                 results.path_of(run_id), "is missing beside other results", f"run `compress3d evaluate {run_id}`"
             )
     for name, dark in (("headline-light.svg", False), ("headline-dark.svg", True)):
-        _save(plots.rate_curve(results.load_shown(SCALE).values(), dark=dark), assets / name)
+        _save(figures.rate_curve(results.load_shown(SCALE).values(), dark=dark), assets / name)
     (assets / "headline-object.html").write_text(turning_object(found).html() + "\n", encoding="utf-8")
     return True
 
@@ -65,7 +66,7 @@ def write_picture(path: Path) -> None:
     Raises:
         DataError: there are no results.
     """
-    figure = plots.rate_curve(results.load_shown(SCALE).values())
+    figure = figures.rate_curve(results.load_shown(SCALE).values())
     figure.savefig(path, dpi=150, facecolor="white", metadata={"Software": None})
 
 
@@ -84,21 +85,21 @@ def write_photographs(path: Path) -> None:
     from compress3d.data.testset import open_test_set
     from compress3d.engine.experiment import get_experiment
     from compress3d.figures.voxels import draw_voxels
-    from compress3d.photos import synthetic as scenes
-    from compress3d.photos.rebuild import rebuild
+    from compress3d.photos import synthetic
+    from compress3d.photos.reconstruction import reconstruct
 
     store, run = open_test_set(), get_experiment(f"{SCALE}/implicit-r{RATE}-s0")
-    row = [record.uid for record in store.objects].index(PHOTOGRAPHED)
+    row = store.row(PHOTOGRAPHED)
     with tempfile.TemporaryDirectory() as folder:
-        files = scenes.photographs(store, row, Path(folder))
-        ready, _ = photos.prepare_all(files, scale(SCALE).image_size, ground=run.data.background)
+        files = synthetic.photographs(store, row, Path(folder))
+        ready, _ = photos.prepare_all(files, scale(SCALE).image_size, background=run.data.background)
         shown = [ImageOps.exif_transpose(Image.open(file)).convert("RGBA") for file in files]
-    found = rebuild(ready, run)
-    with style.plot_style():
+    found = reconstruct(ready, run)
+    with plot_style():
         figure = plt.figure(figsize=(9, 2.9))
         grid = figure.add_gridspec(2, 9, wspace=0.08, hspace=0.2, left=0.01, right=0.99, top=0.93, bottom=0.01)
         for column, (photograph, photo) in enumerate(zip(shown, ready, strict=True)):
-            for line, picture in enumerate((photograph, photo.picture)):
+            for line, picture in enumerate((photograph, photo.image)):
                 ax = figure.add_subplot(grid[line, column])
                 ax.imshow(picture, interpolation="nearest" if line else None)
                 ax.axis("off")

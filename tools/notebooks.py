@@ -21,6 +21,7 @@ from typing import Any
 from compress3d import paths
 from compress3d.errors import Compress3DError, ConfigError, DataError
 from compress3d.figures.display import BOOK_VARIABLE
+from compress3d.io import write_atomically
 
 CELL_SECONDS = 600  # a cell that runs longer than this is stuck; the slowest page trains for about a minute
 JOBS = 2
@@ -129,10 +130,7 @@ def write(notebook, path: Path) -> None:
     """Write a notebook atomically, with a line feed at the end."""
     import nbformat
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    write_atomically(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())
 
 
 def execute(
@@ -294,7 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-p", dest="values", action="append", default=[], metavar="NAME=VALUE", help="a parameter")
     parser.add_argument("--jobs", type=int, default=JOBS, help="notebooks at a time")
     parser.add_argument("--seconds", type=int, default=CELL_SECONDS, help="time limit of a cell")
-    chosen = parser.parse_args(arguments)
+    chosen = parser.parse_intermixed_args(arguments)  # plain parsing refuses a page behind -p NAME=VALUE
     try:
         values = dict(_value(text) for text in chosen.values)
         if values and chosen.what == "write":

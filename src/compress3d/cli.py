@@ -9,13 +9,32 @@ from typing import Annotated
 
 import typer
 
-from compress3d.errors import Compress3DError
+from compress3d import paths
+from compress3d.errors import Compress3DError, ConfigError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+TRAIN, MEASURE, USE = "Train and evaluate", "Measure", "Use"  # groups of commands
+VARIABLES = "Environment: " + "; ".join(f"{name}: {what}" for name, what in paths.VARIABLES.items()) + "."
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, epilog=VARIABLES)
 data = typer.Typer(no_args_is_help=True, help="Build and check stores of views and voxels.")
-app.add_typer(data, name="data")
+app.add_typer(data, name="data", rich_help_panel=USE)
 data_build = typer.Typer(no_args_is_help=True, help="Build a store, or go on with an interrupted build.")
 data.add_typer(data_build, name="build")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from compress3d import __version__
+
+        print(f"compress3d {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Images compressed for 3D reconstruction: train, evaluate, and rebuild objects from photos."""
 
 
 def main() -> None:
@@ -33,13 +52,10 @@ def main() -> None:
 
 def _store(name_or_path: str) -> Path:
     """A store by its name in the cache or by its folder."""
-    from compress3d import paths
-
     return Path(name_or_path) if "/" in name_or_path else paths.cache() / name_or_path
 
 
 @data_build.command("shapes")
-@data.command("shapes", hidden=True)  # as version 0.1 spelled it
 def data_shapes(
     count: Annotated[int, typer.Option(help="Objects to make.")] = 3250,
     seed: Annotated[int, typer.Option(help="Object i of a category is a function of (category, i, seed).")] = 0,
@@ -53,7 +69,6 @@ def data_shapes(
 
 
 @data_build.command("cad")
-@data.command("cad", hidden=True)  # as version 0.1 spelled it
 def data_cad(
     source: Annotated[list[Path], typer.Option(help="Folder of unpacked packages; may be given several times.")],
     out: Annotated[str, typer.Option(help="Store: a name in the cache, or a folder.")] = "cad",
@@ -66,7 +81,6 @@ def data_cad(
 
 
 @data_build.command("shapenet")
-@data.command("shapenet", hidden=True)  # as version 0.1 spelled it
 def data_shapenet(
     source: Annotated[Path, typer.Option(help="Folder of ShapeNetRendering and ShapeNetVox32, as folders or as .tgz.")],
     out: Annotated[str, typer.Option(help="Store: a name in the cache, or a folder.")] = "shapenet",
@@ -87,7 +101,6 @@ def data_shapenet(
 
 
 @data_build.command("smoke")
-@data.command("smoke", hidden=True)  # as version 0.1 spelled it
 def data_smoke() -> None:
     """Make the few dozen procedural objects of the smoke scale."""
     from compress3d.data.build import smoke_store
@@ -112,7 +125,7 @@ def _set_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 def train(
     run: Annotated[str, typer.Argument(help="Run id, such as demo/implicit-r384-s0; `compress3d runs` lists them.")],
     max_minutes: Annotated[float | None, typer.Option(help="Stop in good order after so many minutes.")] = None,
@@ -138,7 +151,7 @@ def train(
         print(ship(found, trained))
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 def evaluate(
     run: Annotated[str, typer.Argument(help="Run id.")],
     store: Annotated[str, typer.Option(help="Store with a test split; the run's own test set where left out.")] = "",
@@ -161,7 +174,7 @@ def evaluate(
         print(f"{run} {point['true_rate']:7.1f}:1 {point['accounting']:8s} {values}")
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 def sweep(
     scale: Annotated[str, typer.Option(help="'smoke', 'demo' or 'paper'.")] = "demo",
     jobs: Annotated[int, typer.Option(help="Runs at once; they share the cores.")] = 1,
@@ -192,81 +205,26 @@ def sweep(
         raise typer.Exit(1)
 
 
-@app.command()
-def timing(
-    scale: Annotated[str, typer.Option(help="Sizes of the networks; 'paper' is Table 3's.")] = "paper",
-    repeats: Annotated[int, typer.Option(help="Rounds; the median counts.")] = 5,
-    device: Annotated[str | None, typer.Option(help="'cpu' or 'cuda'; a GPU where there is one.")] = None,
+@app.command(rich_help_panel=MEASURE)
+def study(
+    name: Annotated[str, typer.Argument(help="Which one; the list of them where left out.")] = "",
+    scale: Annotated[str, typer.Option(help="Whose networks; the study's own where left out.")] = "",
 ) -> None:
-    """Time every block and joint model, forward and backward (Table 3); writes results/<scale>/timing-<device>.json."""
-    from compress3d.joint.timing import table3
+    """Measure several trained networks at once (views, textures, timing, ...); writes results/<scale>/<name>.json."""
+    from compress3d.engine.studies import studies
 
-    found = table3(scale, repeats, device)
-    for name in ("as_printed", "same_rate"):
-        of = found[name]
-        print(f"{name}: {of['iterations']} iterations of N_original, {of['small_iterations']} of N_small")
-        for block, row in of["rows"].items():
-            passes = "  ".join(
-                f"{way} {row[way]:8.1f} ms ({row[f'saving_{way}']:5.1f} % less)" for way in ("forward", "backward")
-            )
-            print(f"  {block:24s} {row['gmac']:7.2f} GMAC  {passes}")
-
-
-@app.command()
-def floor(scale: Annotated[str, typer.Option(help="Whose training data and results.")] = "demo") -> None:
-    """Score a constant mean shape per category, the floor of every table."""
-    from compress3d.baselines.mean_shape import evaluate_mean_shape
-    from compress3d.data.testset import open_test_set
-    from compress3d.engine.experiment import get_experiment
-    from compress3d.engine.sources import open_sources
-
-    sources = open_sources(get_experiment(f"{scale}/uncompressed-s0"))
-    point = evaluate_mean_shape(sources, open_test_set(), scale)["points"][0]
-    print(f"mean shape of the object's own category: mIoU {point['miou']:.4f}")
+    found = studies()
+    if not name:
+        for known in found.values():
+            print(f"{known.name:12s} {known.help}")
+        return
+    if name not in found:
+        raise ConfigError(f"study {name!r}", "does not exist", f"choose one of {', '.join(found)}")
+    for line in found[name].run(**({"scale": scale} if scale else {})):
+        print(line)
 
 
-@app.command()
-def choices(scale: Annotated[str, typer.Option(help="Scale of the runs.")] = "demo") -> None:
-    """Train the short variants behind the training recipe and score them outside the test set."""
-    from compress3d.studies.choices import compare
-
-    for row in compare(scale)["rows"]:
-        print(f"{row['choice']:16s} {row['setting']:22s} mIoU {row['miou']:.3f}  loss {row['loss']:.4f}")
-
-
-@app.command()
-def views(scale: Annotated[str, typer.Option(help="Whose networks.")] = "demo") -> None:
-    """Score every trained reconstruction network from 1 to 24 views, and over orders of the same views."""
-    from compress3d.data.testset import open_test_set
-    from compress3d.studies.views import compare
-
-    for run_id, found in compare(open_test_set(), scale)["networks"].items():
-        curve = "  ".join(f"{point['views']}: {point['miou']:.3f}" for point in found["counts"])
-        print(f"{run_id:32s} {curve}  order +-{found['order']['spread']:.4f}")
-
-
-@app.command()
-def textures(scale: Annotated[str, typer.Option(help="Whose networks.")] = "demo") -> None:
-    """Score every trained reconstruction network on the same objects plain, coloured and strongly textured."""
-    from compress3d.studies.textures import compare
-
-    for run_id, found in compare(scale)["networks"].items():
-        print(f"{run_id:32s} " + "  ".join(f"{name} {point['miou']:.3f}" for name, point in found["dresses"].items()))
-
-
-@app.command()
-def confidence(scale: Annotated[str, typer.Option(help="Whose networks.")] = "demo") -> None:
-    """Measure from what voxel confidence on each trained network can be believed."""
-    from compress3d.studies.confidence import calibrate
-
-    for run_id, found in calibrate(scale)["networks"].items():
-        told, correlation = found["held_out_accuracy"], found["correlation"]
-        print(
-            f"{run_id:32s} threshold {found['threshold']:.3f}  tells {told:.0%} rightly  correlation {correlation:.2f}"
-        )
-
-
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 def runs(
     scale: Annotated[str | None, typer.Option(help="Only runs of this scale.")] = None,
     only: Annotated[str, typer.Option(help="Shell pattern of runs, such as 'implicit*'.")] = "*",
@@ -286,7 +244,7 @@ def runs(
         print(f"{experiment.id:40s} {experiment.optim.steps} steps of {experiment.optim.batch_size} objects")
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def reconstruct(
     photos: Annotated[list[str], typer.Argument(help="Pictures of one object: files, folders, patterns.")],
     out: Annotated[list[str], typer.Option(help="File to write: .glb, .obj, .npz or .html; may be repeated.")],
@@ -299,9 +257,9 @@ def reconstruct(
     threshold: Annotated[float, typer.Option(help="A voxel is occupied above this probability.")] = 0.4,
 ) -> None:
     """Rebuild an object from your own photographs, and say what was done to each and whether to trust the result."""
-    from compress3d.photos.reconstruct import reconstruct as rebuild_photos
+    from compress3d.photos.command import reconstruct_files
 
-    rebuild_photos(photos, out, run, rate, background, threshold)
+    reconstruct_files(photos, out, run, rate, background, threshold)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,46 @@ def test_mathematics_is_set(page):
     assert "mjx-container" in page.dom or "MathJax" in page.dom and "mjx-math" in page.dom
 
 
+def formulas(browser, html_folder, page, folder, width=390):
+    """Errors of MathJax, and of each displayed formula what is cut off (pixels), on a screen of a phone's width."""
+    shutil.copy(Path(__file__).with_name("math-probe.html"), html_folder / "math-probe.html")
+    with browser.Server(html_folder) as server:
+        dom = browser.visit(f"{server.address}/math-probe.html?page={page}&width={width}", folder).dom
+    found = re.search(r'<pre id="found">(.*?)</pre>', dom, re.S)[1]
+    return json.loads(html.unescape(found))
+
+
+def pages_with_formulas(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.glob("*/*.html") if "mathjax" in p.read_text("utf-8"))
+
+
+def test_every_formula_is_set_and_none_loses_its_start_on_a_phone(browser, real_book, tmp_path):
+    """Over the whole book: no yellow error box, no left half out of reach, no superscript shaved."""
+    counted = 0
+    for page in pages_with_formulas(real_book):
+        found = formulas(browser, real_book, page, tmp_path)
+        assert not found["errors"], f"{page}: {found['errors']}"
+        for formula in found["formulas"]:
+            cut = {side: formula[side] for side in ("lost", "above", "below") if (formula[side] or 0) > 1}
+            assert not cut, f"{page}: {formula['text']} {cut}"
+        counted += len(found["formulas"])
+    assert counted > 20  # the probe looked at the right elements
+
+
+def test_the_probe_sees_a_lost_start_and_an_error(browser, real_book, tmp_path):
+    """The theme's own layout, right to left without our style, must turn the test above red; so must a bad \\tag."""
+    folder = tmp_path / "html"
+    shutil.copytree(real_book, folder, ignore=shutil.ignore_patterns("*.ipynb", "_sources"))
+    style = folder / "_static" / "compress3d.css"
+    style.write_text(re.sub(r"div\.math mjx-container[^}]*}", "", style.read_text()))
+    page = folder / "background" / "lstm.html"
+    page.write_text(page.read_text("utf-8").replace(r"\tag{3}", r"\tag{3}\tag{3}"), "utf-8")
+    found = formulas(browser, folder, "background/lstm.html", tmp_path)
+    other = formulas(browser, folder, "background/r2n2.html", tmp_path)
+    assert found["errors"]
+    assert max(formula["lost"] or 0 for formula in other["formulas"]) > 20
+
+
 def test_the_viewer_has_its_controls(page):
     assert page.dom.count('role="radio"') == 2
     assert "<option" in page.dom and page.dom.count('class="viewer-view"') == 3
@@ -116,7 +156,7 @@ def flipped(browser, tmp_path_factory):
             {method: cube(side + more) for method, side in CUBES.items()},
             [grey(10 + more)],
             decoded={("sequential", rate): [grey(level + more)] for rate, level in (("48:1", 50), ("384:1", 90))},
-            picture_notes={("sequential", "48:1"): "L1 0.021"},
+            image_notes={("sequential", "48:1"): "L1 0.021"},
         )
         for name, more in (("first", 0), ("second", 1))
     ]

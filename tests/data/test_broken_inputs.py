@@ -4,17 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compress3d.data.binvox import decode_binvox, encode_binvox, read_binvox
-from compress3d.data.shapenet import (
-    build_shapenet,
-    decode_metadata,
-    decode_view,
-    find_items,
-    format_metadata,
-    read_item,
-    read_split_file,
-)
+from compress3d.data.binvox import decode_binvox
+from compress3d.data.shapenet import build_shapenet
+from compress3d.data.shapenet.decode import decode_metadata, decode_view
+from compress3d.data.shapenet.source import read_item
+from compress3d.data.shapenet.splits import read_split_file
 from compress3d.errors import DataError
+from tests.synthetic_objects import find_items
+from tools.shapenet_files import encode_binvox, format_metadata
 
 RNG = np.random.default_rng(7)
 PICTURE = RNG.integers(0, 256, (137, 137, 4), dtype=np.uint8)
@@ -136,10 +133,9 @@ def test_broken_png(case):
 
 
 @pytest.mark.parametrize("case", BROKEN_BINVOX)
-def test_broken_binvox(case, tmp_path):
-    (tmp_path / "model.binvox").write_bytes(BROKEN_BINVOX[case])
-    with pytest.raises(DataError, match=r"model\.binvox: .*What to do"):
-        read_binvox(tmp_path / "model.binvox")
+def test_broken_binvox(case):
+    with pytest.raises(DataError, match=r"folder/model\.binvox: .*What to do"):
+        decode_binvox(BROKEN_BINVOX[case], "folder/model.binvox")
 
 
 @pytest.mark.parametrize("case", BROKEN_METADATA)
@@ -190,7 +186,7 @@ def test_a_source_that_is_none(what, tmp_path):
     elif what == "half an archive":
         source.write_bytes(b"\x1f\x8b\x08\x00" + bytes(100))
     with pytest.raises(DataError, match="source"):
-        find_items(source)
+        build_shapenet(source, tmp_path / "out", workers=0)
 
 
 @pytest.mark.parametrize(

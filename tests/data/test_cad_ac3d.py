@@ -28,19 +28,19 @@ def png(colour):
 
 
 def test_polygon_becomes_a_fan_with_its_material(tmp_path):
-    soup = read_ac3d(write(tmp_path, HEAD + "OBJECT poly\n" + SQUARE + "numsurf 1\n" + FACE + "kids 0\n"))
-    assert soup.faces.tolist() == [[0, 1, 2], [0, 2, 3]]
-    assert soup.uv.tolist() == [[[0, 0], [1, 0], [1, 1]], [[0, 0], [1, 1], [0, 1]]]
-    assert soup.materials[0].colour == (1.0, 0.0, 0.0) and soup.materials[0].alpha == 0.75
-    assert np.isnan(soup.normals).all()  # the file has none: creases decide
+    mesh = read_ac3d(write(tmp_path, HEAD + "OBJECT poly\n" + SQUARE + "numsurf 1\n" + FACE + "kids 0\n"))
+    assert mesh.faces.tolist() == [[0, 1, 2], [0, 2, 3]]
+    assert mesh.uv.tolist() == [[[0, 0], [1, 0], [1, 1]], [[0, 0], [1, 1], [0, 1]]]
+    assert mesh.materials[0].colour == (1.0, 0.0, 0.0) and mesh.materials[0].alpha == 0.75
+    assert np.isnan(mesh.normals).all()  # the file has none: creases decide
 
 
 def test_strip_keeps_one_side_out(tmp_path):
     corners = "".join(f"{k} 0 0\n" for k in (0, 1, 3, 2))
     text = HEAD + "OBJECT poly\n" + SQUARE + f"numsurf 1\nSURF 0x14\nmat 0\nrefs 4\n{corners}kids 0\n"
-    soup = read_ac3d(write(tmp_path, text))
-    a, b, c = (soup.vertices[soup.faces[:, k]] for k in range(3))
-    assert soup.faces.tolist() == [[0, 1, 3], [3, 1, 2]]
+    mesh = read_ac3d(write(tmp_path, text))
+    a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
+    assert mesh.faces.tolist() == [[0, 1, 3], [3, 1, 2]]
     assert (np.cross(b - a, c - a)[:, 2] > 0).all()
 
 
@@ -55,18 +55,18 @@ def test_transforms_nest_and_turn_normals(tmp_path):
     triangle = "numsurf 1\nSURF 0x0\nmat 0\nrefs 3\n0 0 0\n1 0 0\n2 0 0\n"
     turn = "rot 0 1 0 -1 0 0 0 0 1\n"  # columns: x goes to y, y to -x
     text = HEAD + "OBJECT world\nloc 0 0 5\n" + turn + "kids 1\nOBJECT poly\nloc 2 0 0\n" + rows + triangle + "kids 0\n"
-    soup = read_ac3d(write(tmp_path, text))
-    np.testing.assert_allclose(soup.vertices, [[0, 3, 5], [0, 2, 5], [-1, 2, 5]])
-    np.testing.assert_allclose(soup.normals, np.tile([0, 1, 0], (1, 3, 1)))
+    mesh = read_ac3d(write(tmp_path, text))
+    np.testing.assert_allclose(mesh.vertices, [[0, 3, 5], [0, 2, 5], [-1, 2, 5]])
+    np.testing.assert_allclose(mesh.normals, np.tile([0, 1, 0], (1, 3, 1)))
 
 
 def test_textures_repeat_and_only_the_base_counts(tmp_path):
     text = HEAD + 'OBJECT poly\ntexture "skid.png" skids\ntexture "body.png" base\ntexrep 2 3\ntexoff 0.5 0\n'
     text += SQUARE + "numsurf 1\n" + FACE + "kids 0\n"
     asked = []
-    soup = read_ac3d(write(tmp_path, text), lambda name: asked.append(name) or png((9, 8, 7)))
-    assert asked == ["body.png"] and soup.textures[0][0, 0].tolist() == [9, 8, 7]
-    np.testing.assert_allclose(soup.uv[0], [[0.5, 0], [2.5, 0], [2.5, 3]])
+    mesh = read_ac3d(write(tmp_path, text), lambda name: asked.append(name) or png((9, 8, 7)))
+    assert asked == ["body.png"] and mesh.textures[0][0, 0].tolist() == [9, 8, 7]
+    np.testing.assert_allclose(mesh.uv[0], [[0.5, 0], [2.5, 0], [2.5, 3]])
 
 
 def test_objects_can_be_skipped_by_name(tmp_path):
@@ -87,13 +87,13 @@ GOOD = HEAD + "OBJECT poly\n" + SQUARE + "numsurf 1\n" + FACE + "kids 0\n"
 def test_broken_files_are_named(tmp_path, text):
     path = write(tmp_path, text, "broken.ac")
     with pytest.raises(DataError, match="broken.ac"):
-        read_ac3d(path).to_mesh(path)
+        read_ac3d(path).cleaned(path)
 
 
 def test_a_vertex_that_does_not_exist_is_named(tmp_path):
     path = write(tmp_path, GOOD.replace("3 0 1\n", "7 0 1\n"), "broken.ac")
     with pytest.raises(DataError, match="broken.ac: has a face with a vertex that does not exist"):
-        read_ac3d(path).to_mesh(path)
+        read_ac3d(path).cleaned(path)
 
 
 def test_wheels_stand_where_the_description_says(tmp_path):
@@ -113,11 +113,11 @@ def test_wheels_stand_where_the_description_says(tmp_path):
     )
     (car / "kart.xml").write_text(axles + wheels, "latin-1")
     (model,) = torcs.find(tmp_path)
-    soup = torcs.read_soup(model)
+    mesh = torcs.read_mesh(model)
     assert model.uid == "TORCS__kart" and model.category == "car"
     radius = 10 * 0.0254 / 2 + 0.2 * 0.5
-    points = soup.vertices[4:]  # after the body's square; x forward became -z
-    assert len(soup.faces) == 2 + 4 * 2 * 4 * torcs.SPOKES
+    points = mesh.vertices[4:]  # after the body's square; x forward became -z
+    assert len(mesh.faces) == 2 + 4 * 2 * 4 * torcs.SPOKES
     np.testing.assert_allclose(points[:, 2].min(), -2 - radius)
     np.testing.assert_allclose(points[:, 2].max(), 1 + radius)
     np.testing.assert_allclose(np.ptp(points[:, 0]), 2 * (0.7 + 1.04 * 0.1))

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from compress3d.data.cad import flightgear
-from compress3d.data.cad.ac3d import parse, read_ac3d
+from compress3d.data.cad.ac3d import read_ac3d
 
 AC = """AC3Db
 MATERIAL "red paint" rgb 1 0 0 amb 0 0 0 emis 0 0 0 spec 0 0 0 shi 8 trans 0.25
@@ -76,7 +76,8 @@ def test_fewer_objects_than_announced_are_taken_as_they_are(write):
 def test_newer_material_blocks(write):
     block = 'MAT "m"\nrgb 0 1 0\ntrans 0.5\nENDMAT\n'
     old = AC.splitlines(keepends=True)[1]
-    assert parse(write("a.ac", AC.replace(old, block)))[0] == [((0.0, 1.0, 0.0), 0.5)]
+    (material,) = read_ac3d(write("a.ac", AC.replace(old, block))).materials
+    assert (material.colour, material.alpha) == ((0.0, 1.0, 0.0), 0.5)
 
 
 def test_flightgear_finds_aircraft_and_turns_the_nose(write, tmp_path):
@@ -85,9 +86,9 @@ def test_flightgear_finds_aircraft_and_turns_the_nose(write, tmp_path):
     write("elsewhere/Models/z.ac", AC)
     models = flightgear.find(tmp_path)
     assert [model.uid for model in models] == ["FG__717__717"] and models[0].licence == "GPL-2+"
-    soup = flightgear.read_soup(models[0])
-    assert len(soup.faces) == 2  # the propeller's disc is an effect
-    np.testing.assert_allclose(soup.vertices[0], [0, 0, 10])  # tail at +X -> +Z
+    mesh = flightgear.read_mesh(models[0])
+    assert len(mesh.faces) == 2  # the propeller's disc is an effect
+    np.testing.assert_allclose(mesh.vertices[0], [0, 0, 10])  # tail at +X -> +Z
 
 
 def test_liveries_supply_missing_textures(write, tmp_path):
@@ -95,8 +96,8 @@ def test_liveries_supply_missing_textures(write, tmp_path):
     livery = tmp_path / "AI/Aircraft/717/Models/Liveries/paint.png"
     livery.parent.mkdir()
     Image.new("RGB", (4, 2), (1, 2, 3)).save(livery)
-    soup = flightgear.read_soup(flightgear.find(tmp_path)[0])
-    assert path.exists() and [t.shape for t in soup.textures] == [(2, 4, 3)] and soup.materials[0].texture == 0
+    mesh = flightgear.read_mesh(flightgear.find(tmp_path)[0])
+    assert path.exists() and [t.shape for t in mesh.textures] == [(2, 4, 3)] and mesh.materials[0].texture == 0
     livery.write_bytes(b"no picture")
     flightgear._liveries.cache_clear()
-    assert flightgear.read_soup(flightgear.find(tmp_path)[0]).materials[0].texture == -1
+    assert flightgear.read_mesh(flightgear.find(tmp_path)[0]).materials[0].texture == -1

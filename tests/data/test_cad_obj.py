@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from compress3d.data.cad.obj import read_mtl, read_obj
-from compress3d.data.cad.soup import Soup, fan
-from compress3d.data.mesh import Material
+from compress3d.data.mesh import Material, Mesh, triangulate_fan
 from compress3d.errors import DataError
 
 CUBE = """mtllib cube.mtl
@@ -40,7 +39,7 @@ def test_fans_match_a_plain_loop(counts):
             expected.append([first, first + k, first + k + 1])
             owners.append(polygon)
         first += count
-    triangles, polygon = fan(np.array(counts, int))
+    triangles, polygon = triangulate_fan(np.array(counts, int))
     assert triangles.tolist() == expected and polygon.tolist() == owners
 
 
@@ -49,7 +48,7 @@ def test_cleaning_drops_what_no_picture_can_show():
     faces = np.array([[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3], [0, 0, 1], [0, 1, 5]])
     given = np.full((6, 3, 3), np.nan)
     given[0] = [0, 0, -7]
-    mesh = Soup(vertices, faces, np.zeros((6, 3, 2)), given, np.zeros(6, int), [Material((1, 1, 1))]).to_mesh("x")
+    mesh = Mesh(vertices, faces, given, np.zeros((6, 3, 2)), np.zeros(6, int), [Material((1, 1, 1))]).cleaned("x")
     assert mesh.faces.shape == (4, 3) and len(mesh.vertices) == 4  # the far vertex would have shrunk the model
     low, high = mesh.bounds
     np.testing.assert_allclose(low + high, 0, atol=1e-6)
@@ -63,8 +62,8 @@ def test_normals_stay_at_right_angles_under_uneven_scale():
     corners = rng.normal(size=(1, 3, 3))
     normal = np.cross(corners[0, 1] - corners[0, 0], corners[0, 2] - corners[0, 0])
     normals = np.tile(normal, (1, 3, 1))
-    soup = Soup(corners[0], np.array([[0, 1, 2]]), np.zeros((1, 3, 2)), normals, np.zeros(1, int), [])
-    moved = soup.transformed(rng.normal(size=(3, 3)))
+    mesh = Mesh(corners[0], np.array([[0, 1, 2]]), normals, np.zeros((1, 3, 2)), np.zeros(1, int), [])
+    moved = mesh.transformed(rng.normal(size=(3, 3)))
     edges = moved.vertices[1:] - moved.vertices[0]
     np.testing.assert_allclose(edges @ moved.normals[0, 0], 0, atol=1e-9)
 
@@ -77,15 +76,15 @@ def test_obj_corners_materials_and_negative_indices():
         asked.append(name)
         return files.get(name)
 
-    soup = read_obj("d/cube.obj", load, "cube.obj")
-    assert soup.faces.shape == (12, 3) and asked[-1] == "d/my wood.jpg"
-    assert soup.materials == [Material((0.5, 0.25, 1.0), 0.5, -1), Material((0.4, 0.4, 0.4), 1.0, -1)]
-    assert soup.material_of_face.tolist() == [0] * 6 + [1] * 6
-    np.testing.assert_allclose(soup.normals[0, :2], [[0, 0, -1]] * 2)
-    assert np.isnan(soup.normals[0, 2]).all()
-    np.testing.assert_allclose(soup.uv[1], [[0, 0], [0, 0], [1, 1]])
-    assert sorted(soup.faces[6:8].ravel().tolist()) == sorted([3, 7, 6, 3, 6, 2])
-    a, b, c = soup.vertices[soup.faces].transpose(1, 0, 2)
+    mesh = read_obj("d/cube.obj", load, "cube.obj")
+    assert mesh.faces.shape == (12, 3) and asked[-1] == "d/my wood.jpg"
+    assert mesh.materials == [Material((0.5, 0.25, 1.0), 0.5, -1), Material((0.4, 0.4, 0.4), 1.0, -1)]
+    assert mesh.material_of_face.tolist() == [0] * 6 + [1] * 6
+    np.testing.assert_allclose(mesh.normals[0, :2], [[0, 0, -1]] * 2)
+    assert np.isnan(mesh.normals[0, 2]).all()
+    np.testing.assert_allclose(mesh.uv[1], [[0, 0], [0, 0], [1, 1]])
+    assert sorted(mesh.faces[6:8].ravel().tolist()) == sorted([3, 7, 6, 3, 6, 2])
+    a, b, c = mesh.vertices[mesh.faces].transpose(1, 0, 2)
     assert (a * np.cross(b, c)).sum() / 6 == pytest.approx(6)  # closed and outward
 
 
@@ -108,5 +107,5 @@ def test_mtl_options_and_nonsense():
 )
 def test_broken_obj_names_the_file(text, words):
     with pytest.raises(DataError, match=words) as caught:
-        read_obj("x.obj", {"x.obj": text.encode()}.get, "lib.sh3f!x.obj").to_mesh("lib.sh3f!x.obj")
+        read_obj("x.obj", {"x.obj": text.encode()}.get, "lib.sh3f!x.obj").cleaned("lib.sh3f!x.obj")
     assert "lib.sh3f!x.obj" in str(caught.value)

@@ -8,8 +8,9 @@ import pytest
 
 from compress3d.data.cad import build_cad, find_models
 from compress3d.data.cad.build import cameras_of, flags_of
-from compress3d.data.cad.groups import Place, assign, make_split, published_split, shape_groups
+from compress3d.data.cad.groups import Place, assign, published_split, shape_groups
 from compress3d.errors import DataError
+from tools.draw_cad_split import make_split
 
 
 def random_shapes(count, seed=0):

@@ -53,10 +53,10 @@ def test_own_licence_file_wins_over_the_library(tmp_path):
 def test_size_and_front(tmp_path):
     library(tmp_path, catalogue())
     (model,) = find_models([tmp_path])
-    soup = sweethome.read_soup(model)
-    assert len(soup.faces) == 12
-    np.testing.assert_allclose(np.ptp(soup.vertices, axis=0), [10, 20, 30])
-    np.testing.assert_allclose(soup.vertices.min(0), [-10, 0, -30])  # turned half round: +z became -z
+    mesh = sweethome.read_mesh(model)
+    assert len(mesh.faces) == 12
+    np.testing.assert_allclose(np.ptp(mesh.vertices, axis=0), [10, 20, 30])
+    np.testing.assert_allclose(mesh.vertices.min(0), [-10, 0, -30])  # turned half round: +z became -z
     mesh = model.mesh()
     np.testing.assert_allclose(np.ptp(mesh.vertices, axis=0), np.array([10, 20, 30]) / np.sqrt(1400), rtol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(mesh.normals, axis=2), 1, rtol=1e-5)
@@ -65,19 +65,19 @@ def test_size_and_front(tmp_path):
 def test_rotation_comes_before_the_size(tmp_path):
     quarter = "0 0 1 0 1 0 -1 0 0"  # x goes to -z, z to x
     library(tmp_path, catalogue(modelRotation=quarter))
-    soup = sweethome.read_soup(find_models([tmp_path])[0])
-    np.testing.assert_allclose(np.ptp(soup.vertices, axis=0), [10, 20, 30])
-    edge = soup.vertices[1] - soup.vertices[0]  # along z in the file: 3, now the width, 10, and mirrored by the front
+    mesh = sweethome.read_mesh(find_models([tmp_path])[0])
+    np.testing.assert_allclose(np.ptp(mesh.vertices, axis=0), [10, 20, 30])
+    edge = mesh.vertices[1] - mesh.vertices[0]  # along z in the file: 3, now the width, 10, and mirrored by the front
     np.testing.assert_allclose(edge, [-10, 0, 0], atol=1e-12)
 
 
 def test_material_and_texture(tmp_path):
     library(tmp_path, catalogue())
-    soup = sweethome.read_soup(find_models([tmp_path])[0])
-    (material,) = soup.materials
+    mesh = sweethome.read_mesh(find_models([tmp_path])[0])
+    (material,) = mesh.materials
     assert (material.colour, material.alpha, material.texture) == ((0.2, 0.4, 0.6), 0.5, 0)
-    assert soup.textures[0][0, 0].tolist() == [1, 2, 3]
-    assert soup.uv[:2].tolist() == [[[0, 0], [1, 0], [1, 1]], [[0, 0], [1, 1], [0, 1]]]
+    assert mesh.textures[0][0, 0].tolist() == [1, 2, 3]
+    assert mesh.uv[:2].tolist() == [[[0, 0], [1, 0], [1, 1]], [[0, 0], [1, 1], [0, 1]]]
 
 
 def test_mtl_passes_over_nonsense():

@@ -11,7 +11,7 @@ from compress3d.data.camera import project, sample_cameras
 from compress3d.data.mesh import Material, Mesh, crease_normals
 from compress3d.data.render import Renderer
 from compress3d.data.solids import Box, Ellipsoid, Frustum
-from compress3d.data.voxelize import carve, grid_frame
+from compress3d.data.voxelize import bounding_cube, space_carve
 from compress3d.errors import DataError
 
 VIEW = np.array([0.0, 30.0, 0.0, 0.8, 25.0])  # from +x and 30 degrees above
@@ -114,7 +114,7 @@ SOLIDS = [
 def test_projected_surface_is_where_the_picture_is():
     """Points of the triangles, through the camera's formula alone, fall on covered pixels; and most of the covered
     pixels are hit."""
-    mesh = mesh_of(SOLIDS).normalized()
+    mesh = mesh_of(SOLIDS).cleaned("solids")
     rng = np.random.default_rng(0)
     weights = rng.dirichlet([1, 1, 1], (len(mesh.faces), 4000))
     points = np.einsum("fnc,fck->fnk", weights, mesh.vertices[mesh.faces].astype(float)).reshape(-1, 3)
@@ -130,9 +130,9 @@ def test_projected_surface_is_where_the_picture_is():
 
 def test_picture_lies_inside_the_voxels_silhouette():
     """Voxels drawn as boxes in the frame of the object cover every pixel that the object covers."""
-    mesh = mesh_of(SOLIDS).normalized()
-    origin, side = grid_frame(*(corner.astype(float) for corner in mesh.bounds))
-    filled = np.argwhere(carve(mesh))
+    mesh = mesh_of(SOLIDS).cleaned("solids")
+    origin, side = bounding_cube(*(corner.astype(float) for corner in mesh.bounds))
+    filled = np.argwhere(space_carve(mesh))
     boxes = mesh_of([Box(origin + (index + 0.5) / 32 * side, [side / 32] * 3) for index in filled])
     picture, voxels = Renderer(mesh, 2), Renderer(boxes, 2)
     for view in sample_cameras(np.random.default_rng(1), 3):
@@ -143,7 +143,7 @@ def test_picture_lies_inside_the_voxels_silhouette():
 
 
 def test_same_call_same_picture():
-    mesh = mesh_of(SOLIDS).normalized()
+    mesh = mesh_of(SOLIDS).cleaned("solids")
     assert np.array_equal(Renderer(mesh)(VIEW), Renderer(mesh)(VIEW))
 
 

@@ -11,17 +11,12 @@ import time
 import numpy as np
 import pytest
 
-from compress3d.data.shapenet import (
-    CATEGORIES,
-    SYNSETS,
-    build_shapenet,
-    decode_metadata,
-    find_items,
-    format_metadata,
-    read_split_file,
-    sorted_split,
-)
+from compress3d.data.shapenet import CATEGORIES, SYNSETS, build_shapenet
+from compress3d.data.shapenet.decode import decode_metadata
+from compress3d.data.shapenet.splits import read_split_file, sorted_split
 from compress3d.errors import DataError
+from tests.synthetic_objects import find_items
+from tools.shapenet_files import format_metadata
 
 CHAIR, TABLE = "03001627", "04379243"
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.fake_shapenet import Imitation
-from compress3d.data.shapenet import build_shapenet, find_items, read_item
+from benchmarks.fake_shapenet import FakeShapeNet
+from compress3d.data.shapenet import build_shapenet
+from compress3d.data.shapenet.source import read_item
 from compress3d.data.store import LEFT_OUT
 from compress3d.errors import DataError
+from tests.synthetic_objects import find_items
 
 VIEWS, SOLID = "ShapeNetRendering", "ShapeNetVox32"
 
@@ -21,7 +23,7 @@ VIEWS, SOLID = "ShapeNetRendering", "ShapeNetVox32"
 def tree(tmp_path_factory) -> Path:
     """Three objects as folders; never changed."""
     top = tmp_path_factory.mktemp("tree")
-    Imitation(3).write_folders(top)
+    FakeShapeNet(3).write_folders(top)
     return top
 
 
@@ -188,7 +190,7 @@ def test_a_source_that_cannot_be_used_says_why_and_leaves_nothing(what, message,
 @pytest.mark.parametrize("packed", [False, True])
 def test_what_is_broken_or_missing_is_listed_and_left_out(packed, tmp_path):
     """Every kind of damage in one data set: the list names object, file, what is wrong and what to do."""
-    made, top = Imitation(13), tmp_path / "in"
+    made, top = FakeShapeNet(13), tmp_path / "in"
     made.write_folders(top)
     uids = ["/".join(made.key(number)) for number in range(13)]
     views = [top / VIEWS / uid / "rendering" for uid in uids]
@@ -250,7 +252,7 @@ def test_the_sorted_split_counts_the_folders_of_the_voxels(tools, tmp_path):
 
 
 def test_models_of_a_list_that_the_source_lacks_are_left_out_by_name(tree, tmp_path):
-    uids = ["/".join(Imitation(3).key(number)) for number in range(3)]
+    uids = ["/".join(FakeShapeNet(3).key(number)) for number in range(3)]
     synset = uids[0].split("/")[0]
     lines = [f"{n},{uid.replace('/', ',,')},train\n" for n, uid in enumerate(uids)]
     lines += [f"8,{synset},,never-downloaded,test\n", "9,04554684,,a-washing-machine,test\n"]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.fake_shapenet import Imitation
-from compress3d.data.binvox import encode_binvox
+from benchmarks.fake_shapenet import FakeShapeNet
 from compress3d.data.shapenet import build_shapenet
+from tools.shapenet_files import encode_binvox
 
 SYNSET = "02958343"
 
@@ -79,7 +79,7 @@ CASES = ["noise", "one voxel", "full", "first and last", "runs of 255 and more",
 @pytest.mark.parametrize("longest", [255, 100])
 def test_voxels_pictures_and_cameras_equal_the_references(longest, tmp_path):
     """Objects of the distributed layout, each file read back with Pillow or plain loops, against the built store."""
-    rng, made, written = np.random.default_rng(longest), Imitation(1), {}
+    rng, made, written = np.random.default_rng(longest), FakeShapeNet(1), {}
     pictures = made.files(0, "ShapeNetRendering")
     for number, (case, header) in enumerate((case, header) for case in CASES for header in HEADERS):
         model = f"{rng.integers(0, 2**62):016x}{number:016x}"

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-import compress3d.data.shapes as shapes
 from compress3d.data.shapenet import CATEGORIES as SHAPENET
 from compress3d.data.shapes import CATEGORIES, build_shapes, make
+from compress3d.data.shapes import build as shapes
 from compress3d.data.store import Store
 from compress3d.errors import ConfigError
 
@@ -71,13 +71,13 @@ def test_meshes_are_sound(category):
 def test_carving_finds_the_exact_occupancy():
     """Two independent ways to the voxels, analytic and by rays, over two objects of every class."""
     pytest.importorskip("embreex")
-    from compress3d.data.voxelize import carve
+    from compress3d.data.voxelize import space_carve
 
     agreement = []
     for category in CATEGORIES:
         for index in (10, 11):
             shape = make(category, index)
-            agreement.append(iou(carve(shape.mesh), shape.occupancy()))
+            agreement.append(iou(space_carve(shape.mesh), shape.occupancy()))
     assert np.mean(agreement) > 0.97
     assert min(agreement) > 0.75
 

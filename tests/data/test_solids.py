@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from compress3d.data.solids import Box, Ellipsoid, Extrusion, Frustum, Lathe, bounds, rotation, triangulate
+from compress3d.data.solids import (
+    Box,
+    Ellipsoid,
+    Extrusion,
+    Frustum,
+    SurfaceOfRevolution,
+    bounds,
+    rotation,
+    triangulate,
+)
 
 TURN = rotation("x", 25) @ rotation("y", -40) @ rotation("z", 70)
 SQUARE = [(-1, -0.5), (1, -0.5), (1, 0.5), (-1, 0.5)]  # area 2
@@ -45,8 +54,8 @@ SOLIDS = {
         Extrusion(SQUARE, "y", 1, 0, scale=(0.5, 0.8), shift=(0.2, 0), about=(0, 0.3)),
         tapered_volume(2, 1, (0.5, 0.8)),
     ),
-    "lathe": (Lathe([1, 0, 1], PROFILE, sides=96), PROFILE_VOLUME),
-    "shade": (Lathe([0, 0, 0], PROFILE, thickness=0.1, sides=96), SHADE_VOLUME),
+    "lathe": (SurfaceOfRevolution([1, 0, 1], PROFILE, sides=96), PROFILE_VOLUME),
+    "shade": (SurfaceOfRevolution([0, 0, 0], PROFILE, thickness=0.1, sides=96), SHADE_VOLUME),
 }
 
 
@@ -92,7 +101,7 @@ def test_mesh_is_closed(case):
     unique, count = np.unique(edges, axis=0, return_counts=True)
     open_edges = unique[count == 1]
     assert (count <= 2).all()
-    if isinstance(solid, Lathe):
+    if isinstance(solid, SurfaceOfRevolution):
         assert np.linalg.norm(vertices[open_edges[:, 0]] - vertices[open_edges[:, 1]], axis=1).max(initial=0) < 1e-5
     else:
         assert len(open_edges) == 0

@@ -13,7 +13,6 @@ import time
 import numpy as np
 import pytest
 
-from compress3d.data import store as store_module
 from compress3d.data.store import OBJECT_BYTES, ObjectRecord, Store, StoreWriter, check_disk
 from compress3d.errors import DataError
 
@@ -191,6 +190,12 @@ def test_a_finished_build_is_returned_and_another_refused(store, tools):
         StoreWriter.open(store.path, source="synthetic", parameters={"seed": 1})
 
 
+def test_row_finds_an_object_by_its_uid(store):
+    assert [store.row(record.uid) for record in store.objects] == list(range(len(store)))
+    with pytest.raises(DataError, match="holds no object 'nobody'"):
+        store.row("nobody")
+
+
 def test_rest_of_another_build_is_refused(tools, tmp_path):
     StoreWriter.open(tmp_path / "s", "synthetic", {"seed": 0}).close()
     with pytest.raises(DataError, match="another build"):
@@ -198,7 +203,6 @@ def test_rest_of_another_build_is_refused(tools, tmp_path):
     StoreWriter.open(tmp_path / "s", "synthetic", {"seed": 0}).close()
 
 
-@pytest.mark.skipif(store_module.fcntl is None, reason="no file locks on this system")
 def test_two_builders_at_once_are_refused(tmp_path):
     writer = StoreWriter.open(tmp_path / "s", "synthetic")
     code = f"from compress3d.data.store import StoreWriter; StoreWriter.open({str(tmp_path / 's')!r}, 'synthetic')"

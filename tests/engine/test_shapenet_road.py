@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from benchmarks.fake_shapenet import Imitation
+from benchmarks.fake_shapenet import FakeShapeNet
 from compress3d.data.shapenet.layout import SYNSETS
 
 RUN = "smoke/implicit-r384@shapenet-s0"
 
 
-class SixObjects(Imitation):
+class SixObjects(FakeShapeNet):
     """Three chairs and three tables."""
 
     def __init__(self):

@@ -1,4 +1,4 @@
-"""Diagrams: they draw for every argument, and what they draw from data is where the data says."""
+"""Codes and small images are drawn where the data says."""
 
 import matplotlib
 import numpy as np
@@ -7,62 +7,13 @@ import pytest
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-from compress3d.figures import diagrams, style  # noqa: E402
+from compress3d.figures import diagrams  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
 def close():
     yield
     plt.close("all")
-
-
-def texts(figure):
-    return [text.get_text() for ax in figure.axes for text in ax.texts]
-
-
-@pytest.mark.parametrize("steps", [1, 2, 5])
-def test_unrolled_has_one_block_a_step(steps):
-    assert texts(diagrams.unrolled(steps)).count("$f_w$") == steps + 1  # and the one with the loop
-
-
-def test_lstm_without_output_gate_has_one_gate_less():
-    whole, less = texts(diagrams.lstm_cell()), texts(diagrams.lstm_cell(output_gate=False))
-    assert "output" in whole and "output" not in less
-    assert whole.count(r"$\sigma$") == 3 and less.count(r"$\sigma$") == 2
-
-
-@pytest.mark.parametrize("views", [2, 3])
-@pytest.mark.parametrize("binarizer", [False, True])
-def test_pipeline_shows_every_view(views, binarizer):
-    photos = [np.zeros((16, 16, 3), np.uint8)] * views
-    figure = diagrams.pipeline(photos, np.ones((4, 4, 4), bool), binarizer=binarizer)
-    assert sum(len(ax.images) for ax in figure.axes) == views
-    assert texts(figure).count(r"$\mathcal{B}$") == (views if binarizer else 0)
-
-
-@pytest.mark.parametrize("views", [2, 3])
-@pytest.mark.parametrize("direct", [False, True])
-def test_joint_shows_views_and_decoded_views_and_encodes_again_only_in_sequence(views, direct):
-    photos = [np.zeros((16, 16, 3), np.uint8)] * views
-    figure = diagrams.joint(photos, photos, np.ones((4, 4, 4), bool), direct=direct)
-    assert sum(len(ax.images) for ax in figure.axes) == 2 * views
-    words = texts(figure)
-    assert words.count(r"$\mathcal{E}^\mathrm{comp}$") == words.count(r"$\mathcal{D}^\mathrm{comp}$") == views
-    assert words.count(r"$\mathcal{E}^{3D}$") == (0 if direct else views)
-
-
-def test_joint_needs_one_decoded_picture_a_view():
-    photos = [np.zeros((16, 16, 3), np.uint8)] * 3
-    with pytest.raises(ValueError):
-        diagrams.joint(photos, photos[:2], np.ones((4, 4, 4), bool))
-
-
-@pytest.mark.parametrize("unit", [(0, 3, 0), (1, 1, 0), (0, 0, 3), (2, 3, 1)])
-def test_marked_unit_is_one_cube_in_its_own_colour(unit):
-    _, ax = plt.subplots()
-    diagrams.draw_units(ax, unit, colours=("#ff0000", "#0000ff"))
-    red = [c for c in ax.collections if len(c.get_facecolor()) and c.get_facecolor()[0, 0] > 0]
-    assert len(red) == 1 and len(red[0].get_paths()) == 3  # three of six faces look at the camera
 
 
 def test_bits_are_laid_out_row_by_row_and_padded():
@@ -78,8 +29,3 @@ def test_strip_keeps_order_and_limits():
     figure = diagrams.strip({"a": np.zeros((2, 2)), "b": np.ones((2, 2))}, limits=(-1, 1))
     assert [ax.get_title() for ax in figure.axes] == ["a", "b"]
     assert figure.axes[1].images[0].get_clim() == (-1, 1)
-
-
-def test_diagrams_have_no_ground_of_their_own():
-    with style.plot_style():
-        assert diagrams.unrolled().get_facecolor() == (0, 0, 0, 0)

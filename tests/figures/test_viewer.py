@@ -113,11 +113,11 @@ def test_pairs_become_models_and_rates():
 
 
 def test_decoded_views_and_the_words_where_there_are_none():
-    shape = payload([with_pictures(picture_notes={SEQUENTIAL: "L1 0.021"})])["objects"][0]
+    shape = payload([with_pictures(image_notes={SEQUENTIAL: "L1 0.021"})])["objects"][0]
     assert [len(urls) for urls in shape["decoded"]] == [0, 0, 2]
     assert [pixels_of(url).tolist() for url in shape["decoded"][2]] == [picture(3).tolist(), picture(4).tolist()]
     assert shape["pictureNotes"] == [NOTHING_SENT, NOTHING_DECODED, "L1 0.021"]
-    own = payload([with_pictures(picture_notes={IMPLICIT: "512 bits"})])["objects"][0]
+    own = payload([with_pictures(image_notes={IMPLICIT: "512 bits"})])["objects"][0]
     assert own["pictureNotes"] == [NOTHING_SENT, "512 bits", ""]
     assert "decoded" not in payload([with_pictures(decoded={})])["objects"][0]
 
@@ -132,7 +132,7 @@ def test_one_object_without_decoded_views_beside_one_that_has_them():
     [
         (dict(decoded={SEQUENTIAL: [picture()]}), "2 views and 1 decoded by sequential 48:1"),
         (dict(decoded={("sequential", "96:1"): [picture()] * 2}), "no grid"),
-        (dict(picture_notes={"implicit 384:1": "a name, not the pair"}), "no grid"),
+        (dict(image_notes={"implicit 384:1": "a name, not the pair"}), "no grid"),
     ],
 )
 def test_pictures_that_do_not_fit_are_refused(changes, words):

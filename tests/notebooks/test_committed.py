@@ -40,9 +40,13 @@ def test_it_has_a_parameters_cell_of_plain_values(path):
     assert "parameters" in notebooks.tags(code_cells(path)[0]), "the first code cell is the one to change"
 
 
+IMPORT = re.compile(r"^(from \S+ )?import (\([^)]*\)|[^\n]*)$", re.M)
+
+
 def test_no_cell_hides_logic(path):
+    """Imports are no logic: they do not count."""
     for number, cell in enumerate(code_cells(path)):
-        lines = cell.source.strip().splitlines()
+        lines = IMPORT.sub("", cell.source).strip().splitlines()
         assert len(lines) <= CELL_LINES, f"code cell {number} has {len(lines)} lines: move logic to the package"
 
 

@@ -15,12 +15,12 @@ from compress3d.engine.experiment import get_experiment
 from compress3d.errors import ConfigError, DataError
 from compress3d.figures.viewer import from_run_lengths
 from compress3d.photos import Photo
+from compress3d.photos.confidence import Assessment
 from compress3d.photos.meshes import glb_bytes, obj_bytes, quads
 from compress3d.photos.outputs import SUFFIXES, check_names, write
-from compress3d.photos.rebuild import Rebuilt
-from compress3d.photos.trust import Trust
+from compress3d.photos.reconstruction import Reconstruction
 
-TRUST = Trust(0.71, 0.6, ())
+ASSESSMENT = Assessment(0.71, 0.6, ())
 
 
 def random_grid(shape, density, seed=0):
@@ -162,7 +162,9 @@ def test_many_faces_take_wide_indices():
     grid = random_grid((32, 32, 32), 0.5)
     data = glb_bytes(grid)
     gltf, _ = read_glb(data)
-    assert gltf["accessors"][2]["componentType"] == 5125 and gltf["accessors"][0]["count"] > 65535
+    (primitive,) = gltf["meshes"][0]["primitives"]
+    assert gltf["accessors"][primitive["indices"]]["componentType"] == 5125
+    assert gltf["accessors"][primitive["attributes"]["POSITION"]]["count"] > 65535
     assert volume(glb_triangles(data)[0]) == pytest.approx(grid.sum() / 32**3, rel=1e-6)
 
 
@@ -183,9 +185,25 @@ def test_empty_and_flat_grids_are_refused():
         glb_bytes(np.ones((4, 4), bool))
 
 
-def test_names_that_are_no_ascii_survive():
-    gltf, _ = read_glb(glb_bytes(np.ones((1, 1, 1), bool), "Stuhl grün", {"photos": ["ä.jpg"]}))
-    assert gltf["nodes"][0]["name"] == "Stuhl grün" and gltf["asset"]["extras"]["photos"] == ["ä.jpg"]
+@pytest.mark.parametrize("name, word", [("my chair", "my_chair"), (" ", "object")])
+def test_an_obj_names_its_object_in_one_word(name, word):
+    assert f"\no {word}\n".encode() in obj_bytes(np.ones((1, 1, 1), bool), name)
+
+
+@pytest.mark.parametrize("name", ["Stuhl grün", "world", "geometry_0", ""])
+def test_any_name_survives(name):
+    gltf, _ = read_glb(glb_bytes(np.ones((1, 1, 1), bool), name, {"photos": ["ä.jpg"]}))
+    (node,) = gltf["nodes"]
+    assert node["name"] == gltf["meshes"][0]["name"] == name and gltf["asset"]["extras"]["photos"] == ["ä.jpg"]
+
+
+def test_the_material_is_a_plain_light_grey():
+    gltf, _ = read_glb(glb_bytes(np.ones((1, 1, 1), bool)))
+    (material,) = gltf["materials"]
+    assert material["name"] == "voxels" and material.get("doubleSided", False) is False
+    look = material["pbrMetallicRoughness"]
+    assert np.abs(np.array(look["baseColorFactor"]) - [0.72, 0.74, 0.78, 1]).max() < 1 / 255
+    assert look["metallicFactor"] == 0 and look["roughnessFactor"] == 0.9
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -200,30 +218,30 @@ def rebuilt():
         Photo(Path(f"<i>{n}.jpg"), picture, (100, 80), "RGB", "JPEG", 1, (), "kept", 1.0, (0, 0, 100, 100), ("w",))
         for n, picture in enumerate(pictures)
     ]
-    return Rebuilt(run, run.operating_point(), photos, probability, 0.4, 32.0, None)
+    return Reconstruction(run, run.operating_point(), photos, probability, 0.4, 32.0, None)
 
 
 @pytest.mark.parametrize("suffix", [".glb", ".obj", ".npz", ".html"])
 def test_every_kind_is_written_whole_and_nothing_is_left_beside(tmp_path, rebuilt, suffix):
-    path = write(tmp_path / "new folder" / f"chair{suffix}", rebuilt, TRUST)
+    path = write(tmp_path / "new folder" / f"chair{suffix}", rebuilt, ASSESSMENT)
     assert [p.name for p in path.parent.iterdir()] == [f"chair{suffix}"]
     again = path.read_bytes()
-    write(path, rebuilt, TRUST)
+    write(path, rebuilt, ASSESSMENT)
     assert path.read_bytes() == again  # the same object gives the same file
 
 
 def test_npz_holds_what_was_computed(tmp_path, rebuilt):
-    with np.load(write(tmp_path / "a.npz", rebuilt, TRUST), allow_pickle=False) as found:
+    with np.load(write(tmp_path / "a.npz", rebuilt, ASSESSMENT), allow_pickle=False) as found:
         assert found["probability"].dtype == np.float16
         assert np.abs(found["probability"].astype(float) - rebuilt.probability).max() < 1e-3
         assert (found["occupancy"] == (rebuilt.probability > 0.4)).all() and found["occupancy"].dtype == bool
-        assert (found["pictures"] == [photo.picture for photo in rebuilt.photos]).all()
+        assert (found["pictures"] == [photo.image for photo in rebuilt.photos]).all()
         assert float(found["threshold"]) == 0.4 and str(found["run"]) == rebuilt.run.id
         assert list(found["photos"]) == ["<i>0.jpg", "<i>1.jpg"] and bool(found["trusted"])
 
 
 def test_html_needs_no_network_and_holds_the_grid(tmp_path, rebuilt):
-    text = write(tmp_path / "a.html", rebuilt, TRUST).read_text()
+    text = write(tmp_path / "a.html", rebuilt, ASSESSMENT).read_text()
     outside = re.sub(r"<script>.*?</script>", "", text, flags=re.S)
     assert not re.search(r"(src|href)\s*=\s*[\"']?(https?:)?//", outside) and "@import" not in outside
     assert "<i>0" not in outside and "&lt;i&gt;0.jpg" in outside  # a file's name is no markup
@@ -235,7 +253,7 @@ def test_html_needs_no_network_and_holds_the_grid(tmp_path, rebuilt):
     from PIL import Image
 
     shown = Image.open(io.BytesIO(base64.b64decode(thing["views"][1].split(",")[1])))
-    assert (np.asarray(shown.convert("RGB")) == rebuilt.photos[1].picture).all()
+    assert (np.asarray(shown.convert("RGB")) == rebuilt.photos[1].image).all()
 
 
 @pytest.mark.browser
@@ -245,7 +263,7 @@ def test_html_draws_in_a_browser_without_network(tmp_path, rebuilt):
 
     if chromium.find() is None:
         pytest.skip("no Chromium on PATH: install it (Debian: apt-get install chromium) or set $CHROMIUM")
-    path = write(tmp_path / "a.html", rebuilt, TRUST)
+    path = write(tmp_path / "a.html", rebuilt, ASSESSMENT)
     page = chromium.visit(path.as_uri(), tmp_path)
     assert 'data-drawn="1"' in page.dom and page.dom.count('class="viewer-view"') == 2
     assert not page.outside
@@ -262,13 +280,13 @@ def test_other_kinds_are_refused_by_name(tmp_path):
 
 
 def test_nothing_occupied_is_an_error_and_no_file(tmp_path, rebuilt):
-    nothing = Rebuilt(rebuilt.run, rebuilt.setting, rebuilt.photos, rebuilt.probability * 0, 0.4, 32.0, None)
+    nothing = Reconstruction(rebuilt.run, rebuilt.setting, rebuilt.photos, rebuilt.probability * 0, 0.4, 32.0, None)
     with pytest.raises(DataError, match="no voxel is above 0.4"):
-        write(tmp_path / "a.glb", nothing, TRUST)
+        write(tmp_path / "a.glb", nothing, ASSESSMENT)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_place_that_cannot_be_written_is_an_error(tmp_path, rebuilt):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
-        write(tmp_path / "file" / "a.obj", rebuilt, TRUST)
+        write(tmp_path / "file" / "a.obj", rebuilt, ASSESSMENT)

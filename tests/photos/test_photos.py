@@ -15,8 +15,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps
 from compress3d.data.loader import CENTRE, CROP
 from compress3d.data.testset import open_test_set
 from compress3d.errors import ConfigError, DataError
-from compress3d.photos import background, collect, frame, photo_tensor, prepare, prepare_all
-from compress3d.photos import synthetic as scenes
+from compress3d.photos import background, collect, frame, photo_tensor, prepare, prepare_all, synthetic
 from compress3d.photos.reading import decode
 
 BLUE, RED, PAPER = (40, 80, 200), (200, 60, 30), (235, 235, 230)
@@ -228,9 +227,13 @@ def test_every_broken_file_says_what_is_wrong_and_what_to_do(broken):
 
 def test_broken_files_are_left_out_never_zeroed(broken, save):
     good = save(scene(), "good.png")
-    told = []
-    photos, errors = prepare_all([broken / "text.jpg", good, broken / "empty.jpg"], 64, done=told.append)
-    assert [photo.path for photo in photos] == [good] and len(errors) == 2 and told == [errors[0], photos[0], errors[1]]
+    outcomes = []
+    photos, errors = prepare_all([broken / "text.jpg", good, broken / "empty.jpg"], 64, done=outcomes.append)
+    assert (
+        [photo.path for photo in photos] == [good]
+        and len(errors) == 2
+        and outcomes == [errors[0], photos[0], errors[1]]
+    )
     assert photo_tensor(photos).shape == (1, 1, 3, 64, 64)
     with pytest.raises(DataError, match="none of 2"):
         prepare_all([broken / "text.jpg", broken / "empty.jpg"], 64)
@@ -242,7 +245,7 @@ def test_a_picture_of_background_alone_is_an_error(save):
     with pytest.raises(DataError, match="nothing left"):
         prepare(save(Image.new("RGB", (100, 100), PAPER)), 64)
     with pytest.raises(ConfigError, match="choose one of auto"):
-        prepare(save(scene()), 64, background="green")
+        prepare(save(scene()), 64, method="green")
 
 
 # --- background -------------------------------------------------------------------------------------------------------
@@ -255,14 +258,14 @@ def pixels_of(picture):
 def test_auto_takes_alpha_then_a_plain_border_then_keeps():
     clear = Image.new("RGBA", (160, 120))
     clear.paste(body(), (40, 30))
-    cut = background.cut_out(np.asarray(clear))
-    assert cut.known and "alpha" in cut.method and (cut.alpha == np.asarray(clear)[..., 3]).all()
-    cut = background.cut_out(pixels_of(scene()))
-    assert cut.known and "border" in cut.method
+    found = background.segment(np.asarray(clear))
+    assert found.segmented and "alpha" in found.method and (found.alpha == np.asarray(clear)[..., 3]).all()
+    found = background.segment(pixels_of(scene()))
+    assert found.segmented and "border" in found.method
     crowd = Image.fromarray(np.random.default_rng(0).integers(0, 256, (120, 160, 3)).astype(np.uint8))
     crowd.paste(body(), (40, 30), body())
-    cut = background.cut_out(pixels_of(crowd))
-    assert not cut.known and (cut.alpha == 255).all() and "no plain background" in cut.warnings[0]
+    found = background.segment(pixels_of(crowd))
+    assert not found.segmented and (found.alpha == 255).all() and "no plain background" in found.warnings[0]
 
 
 @pytest.mark.parametrize("ground, method", [(PAPER, "border"), ((255, 255, 255), "white"), ((0, 0, 0), "black")])
@@ -271,7 +274,7 @@ def test_a_plain_ground_is_removed_to_the_pixel(ground, method):
     truth = np.zeros((120, 160), bool)
     truth[30:70, 40:100] = np.asarray(body())[..., 3] > 0
     for way in (method, "auto"):
-        assert ((background.cut_out(pixels_of(picture), way).alpha > 127) == truth).mean() > 0.995
+        assert ((background.segment(pixels_of(picture), way).alpha > 127) == truth).mean() > 0.995
 
 
 def test_uneven_light_and_noise_do_not_matter():
@@ -279,25 +282,25 @@ def test_uneven_light_and_noise_do_not_matter():
     y, x = np.mgrid[0:1:480j, 0:1:640j]
     lit = np.asarray(large) * (1 - 0.35 * (x + y * y)[..., None] / 2)
     lit += np.random.default_rng(0).normal(0, 4, lit.shape)
-    cut = background.cut_out(pixels_of(Image.fromarray(np.clip(lit, 0, 255).astype(np.uint8))))
+    segmentation = background.segment(pixels_of(Image.fromarray(np.clip(lit, 0, 255).astype(np.uint8))))
     truth = np.zeros((480, 640), bool)
     truth[120:280, 160:400] = np.asarray(body(240, 160))[..., 3] > 0
-    found = cut.alpha > 127
-    assert cut.known and (found & truth).sum() / (found | truth).sum() > 0.97
+    found = segmentation.alpha > 127
+    assert segmentation.segmented and (found & truth).sum() / (found | truth).sum() > 0.97
 
 
 def test_ground_enclosed_by_the_object_is_removed():
     ring = Image.new("RGB", (300, 300), PAPER)
     ring.paste(BLUE, (80, 80, 220, 220))
     ring.paste(PAPER, (120, 120, 180, 180))
-    alpha = background.cut_out(pixels_of(ring)).alpha
+    alpha = background.segment(pixels_of(ring)).alpha
     assert alpha[150, 150] == 0 and alpha[100, 150] == 255
 
 
 def test_dust_is_no_object():
     dusty = scene((320, 240), (80, 60), body(120, 80))
     dusty.paste((0, 0, 0), (300, 10, 303, 13))
-    alpha = background.cut_out(pixels_of(dusty)).alpha
+    alpha = background.segment(pixels_of(dusty)).alpha
     assert frame.bounding_box(alpha) == (80, 60, 200, 140)
 
 
@@ -307,7 +310,7 @@ def test_dust_is_no_object():
 def test_compositing_equals_numpy():
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (64, 64, 4)).astype(np.uint8)
-    found = frame.resample(pixels, np.full((64, 64), 255, np.uint8), (0.0, 0.0, 64.0), 16, ground=240)
+    found = frame.resample(pixels, np.full((64, 64), 255, np.uint8), (0.0, 0.0, 64.0), 16, background=240)
     alpha = pixels[..., 3:] / 255
     flat = pixels[..., :3] * alpha + 240 * (1 - alpha)
     assert np.abs(found - flat.reshape(16, 4, 16, 4, 3).mean((1, 3))).max() <= 1.5  # premultiplied in 8 bit
@@ -324,7 +327,7 @@ def test_framing_ignores_where_the_object_stands(save):
     first = prepare(save(scene((400, 300), (100, 80)), "a.png"), 64)
     for n, at in enumerate([(37, 211), (301, 20), (5, 5)]):
         other = prepare(save(scene((400, 300), at), f"{n}.png"), 64)
-        assert np.abs(other.picture.astype(int) - first.picture).max() <= 1
+        assert np.abs(other.image.astype(int) - first.image).max() <= 1
 
 
 @pytest.mark.parametrize("factor", [2, 3, 5])
@@ -332,12 +335,12 @@ def test_framing_ignores_how_large_the_object_is(save, factor):
     first = prepare(save(scene((300, 300), (100, 90), body(120, 80)), "a.png"), 64)
     large = body(120, 80).resize((120 * factor, 80 * factor), Image.Resampling.NEAREST)
     other = prepare(save(scene((300 * factor, 300 * factor), (20, 30), large), "b.png"), 64)
-    assert np.abs(other.picture.astype(int) - first.picture).mean() < 1.5  # of 255: edges fall between pixels
+    assert np.abs(other.image.astype(int) - first.image).mean() < 1.5  # of 255: edges fall between pixels
 
 
 @pytest.mark.parametrize("width, height", [(60, 40), (40, 60), (90, 12)])
 def test_objects_fill_what_they_fill_in_training(save, width, height):
-    picture = prepare(save(scene((400, 300), (120, 100), body(width, height))), 128).picture
+    picture = prepare(save(scene((400, 300), (120, 100), body(width, height))), 128).image
     left, top, right, bottom = frame.bounding_box(np.where(picture.max(2) > 30, 255, 0))
     assert max(right - left, bottom - top) / 128 == pytest.approx(frame.FILL, abs=0.025)
     assert (left + right) / 256 - 0.5 == pytest.approx(0, abs=0.01)
@@ -365,7 +368,7 @@ def test_doubts_are_said(save):
     assert "touches the left and upper edge" in warned(scene(at=(0, 0), thing=body(90, 80)), "edge.png")
     assert "go nearer" in warned(scene((800, 600), (300, 300)), "far.png")
     assert "enlarged" in warned(scene(), "small.png", size=128)
-    assert "no transparency" in warned(scene(), "opaque.png", background="alpha")
+    assert "no transparency" in warned(scene(), "opaque.png", method="alpha")
     assert not prepare(save(scene((320, 240), (80, 60), body(120, 80)), "good.png"), 64).warnings
 
 
@@ -429,7 +432,7 @@ def fifty(tmp_path_factory):
     for name, (data, _) in BROKEN.items():
         (folder / name).write_bytes(data)
     Image.new("RGB", (1, 1)).save(folder / "tiny.png")
-    shot = scenes.on_paper(scenes.cut_out(store, 0, 0), (800, 600), noise=0)
+    shot = synthetic.on_paper(synthetic.rgba_image(store, 0, 0), (800, 600), noise=0)
     shot.convert("CMYK").save(folder / "cmyk.jpg")
     deep = np.asarray(shot.convert("L")).astype(np.uint16) * 257
     Image.fromarray(deep).save(folder / "deep.png")
@@ -440,8 +443,8 @@ def fifty(tmp_path_factory):
     large.save(folder / "large.bmp")
     del large
     for n in range(50 - len(list(folder.iterdir()))):
-        view = scenes.cut_out(store, 0, n % 24)
-        scenes.on_paper(view, (500 + 20 * n, 400 + 13 * n), seed=n).save(folder / f"view{n}.jpg")
+        view = synthetic.rgba_image(store, 0, n % 24)
+        synthetic.on_paper(view, (500 + 20 * n, 400 + 13 * n), seed=n).save(folder / f"view{n}.jpg")
     assert len(list(folder.iterdir())) == 50
     return folder
 

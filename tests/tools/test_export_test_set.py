@@ -11,7 +11,7 @@ from PIL import Image
 
 from compress3d import paths
 from compress3d.data.build import build
-from compress3d.data.shapenet import decode_view
+from compress3d.data.shapenet.decode import decode_view
 from compress3d.data.store import ObjectRecord, Store, StoreWriter
 from compress3d.data.testset import open_test_set
 from compress3d.errors import ConfigError, DataError
@@ -88,11 +88,11 @@ def test_export_and_open(cad, tmp_path, monkeypatch):
     for thread in threads:
         thread.join()
     assert len({store.sha256 for store in opened}) == 1 and len(opened) == 3
-    assert [entry.name for entry in (tmp_path / "cache").iterdir()] == ["cad-test"]
+    assert {entry.name for entry in (tmp_path / "cache").iterdir()} == {"cad-test", "cad-test.lock"}
     store = open_test_set()
     assert store.objects == records, "licence, creator, title, link, group and split come back"
     for row, record in enumerate(store.objects):
-        source = next(number for number, other in enumerate(cad.objects) if other.uid == record.uid)
+        source = cad.row(record.uid)
         for name in ("rgb", "alpha", "voxels", "cameras"):
             assert np.array_equal(getattr(store, name)[row], getattr(cad, name)[source]), name
 
@@ -102,7 +102,7 @@ def test_export_and_open(cad, tmp_path, monkeypatch):
     archive.write_bytes(first[: len(first) // 2])
     with pytest.raises(DataError, match="cad-test.tgz"):
         open_test_set()
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert [entry.name for entry in (tmp_path / "cache").iterdir()] == ["cad-test.lock"]
 
 
 def test_nothing_to_ship(store, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64decode
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from compress3d.engine import evaluate
 from compress3d.engine.experiment import get_experiment
 from compress3d.errors import DataError
+from compress3d.figures.viewer import from_run_lengths
 from compress3d.joint.experiments import JPEG2000_RATES
 from tools import headline
 
@@ -65,7 +67,9 @@ def test_files_of_the_first_page(found, tmp_path, monkeypatch):
     ]
     assert payload["methods"][payload["chosen"]]["name"] == "implicit 384:1"
     shape = payload["objects"][0]
-    assert len(shape["views"]) == 5 and shape["notes"][1].startswith("IoU") and payload["turn"] is True
+    assert len(shape["views"]) == 5 and payload["turn"] is True
+    truth, *rebuilt = (from_run_lengths(b64decode(grid), payload["side"]) for grid in shape["grids"])
+    assert shape["notes"] == ["", *(f"IoU {(truth & of).sum() / (truth | of).sum():.2f}" for of in rebuilt)]
     assert np.prod(payload["side"]) == 32**3
     assert len(text) < 100_000
 

@@ -55,7 +55,7 @@ def evaluate_mean_shape(sources: list[tuple[Store, np.ndarray]], test: Store, sc
         "test": {"store": test.name, "sha256": test.sha256, "objects": [test.objects[r].uid for r in rows],
                  "categories": categories, "views": 0, "threshold": metrics.THRESHOLD},
         "points": [{"setting": setting, "metrics": metrics.summary(guess, truth, categories), "bytes_per_view": 0.0}],
-        "provenance": {"commands": [f"compress3d floor --scale {scale}"], **describe(torch.device("cpu")),
+        "provenance": {"commands": [f"compress3d study mean-shape --scale {scale}"], **describe(torch.device("cpu")),
                        "precision": "float64", "commit": commit(), "minutes": 0.0,
                        "training": {"data": {s.name: s.sha256 for s, _ in sources}, "thresholds": best},
                        "versions": results.versions()},

@@ -1,66 +1,58 @@
-"""Every claim of the paper, and what became of it: claims from `book/claims.yml`, verdicts by rule.
+"""Every claim of the papers, and what became of it: claims from `book/claims.yml`, verdicts by rule, one for each.
 
-A claim there has either a check here, registered under its id, or a `why`: the reason that no run of ours can test it.
+A claim there has a check beside its system (`compress3d.<package>.claims`), or `needs`: what would have to be run, or
+`why`: the reason that no run of ours can test it. Pages quote rows of the scoreboard and decide nothing themselves.
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import compress3d
 from compress3d import paths
-from compress3d.claims import code, cost, pictures, shape, spread
-from compress3d.claims.board import Board, board, short_board, waiting
-from compress3d.claims.evidence import CHECKS, NOT_RUN, UNTESTABLE, VERDICTS, Evidence, Missing
-from compress3d.errors import DataError
+from compress3d.claims.board import Board, board, short_board
+from compress3d.claims.evidence import DOCUMENTS, Checks, Evidence
+from compress3d.claims.rules import NOT_RUN, UNTESTABLE, VERDICTS, Missing
+from compress3d.errors import ConfigError
+from compress3d.paper import read_book_file
 
 __all__ = [
-    "SECTIONS",
     "VERDICTS",
     "Board",
     "Evidence",
     "Row",
     "board",
+    "checks",
     "claims",
     "counts",
+    "judged",
+    "quote",
+    "row",
     "scoreboard",
     "section",
+    "sections",
     "short_board",
-    "waiting",
 ]
-_REGISTERING = (code, cost, pictures, shape, spread)  # imported for their checks
-
-SECTIONS = {
-    "Abstract": "Abstract and introduction",
-    "Sec. 1": "Abstract and introduction",
-    "Sec. 3": "The three models (Sec. 3)",
-    "Sec. 3.1": "The three models (Sec. 3)",
-    "Sec. 3.2": "The three models (Sec. 3)",
-    "Sec. 3.3": "The three models (Sec. 3)",
-    "Sec. 3.4": "Practice (Sec. 3.4)",
-    "Sec. 4.1": "Shapes against rate (Sec. 4.1)",
-    "Sec. 4.2": "Spread and significance (Sec. 4.2)",
-    "Sec. 4.3": "Low rates (Sec. 4.3)",
-    "Sec. 4.4": "Run time (Sec. 4.4)",
-    "Sec. 4.5": "Decoded pictures (Sec. 4.5)",
-    "Sec. 5": "Discussion (Sec. 5)",
-    "Appendix": "The small codec (Appendix)",
-}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the scoreboard.
+    """One line of the scoreboard; shows itself as a table in a notebook.
 
     Attributes:
-        id, where, claim: as in `book/claims.yml`.
+        document, id, where, claim: as in `book/claims.yml`.
         verdict: one of `VERDICTS`.
-        evidence: our numbers in a sentence; the command to run, or the reason that nothing can be run.
+        evidence: our numbers in a sentence; what to run, or the reason that nothing can be run.
         rule: what the verdict is decided by; empty where nothing is decided.
     """
 
+    document: str
     id: str
     where: str
     claim: str
@@ -68,48 +60,87 @@ class Row:
     evidence: str
     rule: str = ""
 
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        return board([self])._repr_mimebundle_()
 
-def claims(path: Path | None = None) -> list[dict]:
-    """Entries of `book/claims.yml`: `id`, `where`, `claim`, and `why` where nothing of ours can test it.
+
+def claims(path: Path | None = None) -> dict[str, dict]:
+    """`book/claims.yml`: document -> `sections` (heading -> places) and `claims` (`id`, `where`, `claim`, ...).
 
     Raises:
         DataError: the file is missing.
     """
-    import yaml
-
-    path = path or paths.book() / "claims.yml"
-    if not path.is_file():
-        raise DataError(path, "does not exist", "restore it from git")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return read_book_file(path or paths.book() / "claims.yml")
 
 
-def section(where: str) -> str:
+@cache
+def checks() -> dict[str, Checks]:
+    """Document -> its checks: those of every package that has a module or package `claims`."""
+    for package in pkgutil.iter_modules(compress3d.__path__):
+        below = [str(Path(folder) / package.name) for folder in compress3d.__path__]
+        if package.ispkg and any(module.name == "claims" for module in pkgutil.iter_modules(below)):
+            importlib.import_module(f"compress3d.{package.name}.claims")
+    return DOCUMENTS
+
+
+def sections(document: str = "golts2021") -> list[str]:
+    """Headings under which a document's claims stand, in its order."""
+    return list(claims()[document]["sections"])
+
+
+def section(row: Row) -> str:
     """Heading under which a claim stands: that of the first place where the paper makes it."""
-    return SECTIONS[where.split(",")[0].strip()]
+    first = row.where.split(",")[0].strip()
+    return next(heading for heading, places in claims()[row.document]["sections"].items() if first in places)
 
 
-def judged(entry: dict, evidence: Evidence) -> Row:
-    """The row of one claim."""
-    known = (entry["id"], entry["where"], entry["claim"])
+def judged(document: str, entry: dict, evidence: Evidence | None = None, scale: str = "demo") -> Row:
+    """The row of one entry of `claims`, by the given evidence, or by what lies under `results/`."""
+    known = (document, entry["id"], entry["where"], entry["claim"])
     if "why" in entry:
         return Row(*known, UNTESTABLE, entry["why"])
-    check = CHECKS[entry["id"]]
+    if "needs" in entry:
+        return Row(*known, NOT_RUN, f"Needs {entry['needs']}")
+    check = checks()[document][entry["id"]]
     rule = " ".join(inspect.getdoc(check).split())
     try:
-        return Row(*known, *check(evidence), rule)
+        return Row(*known, *check(evidence or checks()[document].evidence.load(scale)), rule)
     except Missing as missing:
         return Row(*known, NOT_RUN, missing.remedy, rule)
 
 
-def scoreboard(scale: str = "demo", evidence: Evidence | None = None) -> list[Row]:
-    """Every claim with its verdict, in the paper's order.
+def scoreboard(scale: str = "demo", document: str = "golts2021", evidence: Evidence | None = None) -> list[Row]:
+    """Every claim of a document with its verdict, in the paper's order.
 
     Args:
         scale: whose results decide.
+        document: key in `book/claims.yml`.
         evidence: what to decide by; what lies under `results/` where None.
     """
-    evidence = evidence or Evidence.load(scale)
-    return [judged(entry, evidence) for entry in claims()]
+    evidence = evidence or checks()[document].evidence.load(scale)
+    return [judged(document, entry, evidence) for entry in claims()[document]["claims"]]
+
+
+def row(claim_id: str, scale: str = "demo") -> Row:
+    """The scoreboard's row of one claim, as a page quotes it.
+
+    Raises:
+        ConfigError: no document has such a claim.
+
+    Example:
+        >>> row("joint-better-than-separate").verdict
+        'not run'
+    """
+    for document, of in claims().items():
+        for entry in of["claims"]:
+            if entry["id"] == claim_id:
+                return judged(document, entry, scale=scale)
+    raise ConfigError(f"claim {claim_id!r}", "is unknown", "choose an id of book/claims.yml")
+
+
+def quote(*claim_ids: str, scale: str = "demo") -> Board:
+    """Rows of the scoreboard as a table, for the page that shows what they are about."""
+    return board(row(claim_id, scale) for claim_id in claim_ids)
 
 
 def counts(rows: Iterable[Row]) -> dict[str, int]:

@@ -5,14 +5,12 @@ Source: binvox by P. Min; the axis order is that of `lib/binvox_rw.py` in the pu
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from compress3d.errors import DataError
 
-_LONGEST_RUN = 255  # a run's length is one byte
 _HEADER_LIMIT = 1024  # real headers are about 80 bytes
 _REMEDY = "download or build the voxel file again"
 
@@ -21,8 +19,7 @@ def decode_binvox(data: bytes, name: str | Path = "<bytes>", size: int | None = 
     """Occupancy from the bytes of a binvox file.
 
     Args:
-        data: the whole file.
-        name: the file's name, for error messages.
+        data, name: the whole file, and its name for error messages.
         size: the edge length that is asked for; None takes any cube.
 
     Returns:
@@ -33,10 +30,9 @@ def decode_binvox(data: bytes, name: str | Path = "<bytes>", size: int | None = 
             length zero say nothing and are read over: public writers leave one behind each 255 voxels that end a run.
 
     Example:
-        >>> cube = np.zeros((32, 32, 32), bool)
-        >>> cube[4:9, 2, 7] = True
-        >>> bool((decode_binvox(encode_binvox(cube)) == cube).all())
-        True
+        >>> header = b"#binvox 1\\ndim 2 2 2\\ntranslate 0 0 0\\nscale 1\\ndata\\n"
+        >>> np.argwhere(decode_binvox(header + bytes([0, 6, 1, 1, 0, 1]), size=2)).tolist()
+        [[1, 0, 1]]
     """
     edge, body = _header(data, name)
     if size is not None and edge != size:
@@ -53,49 +49,6 @@ def decode_binvox(data: bytes, name: str | Path = "<bytes>", size: int | None = 
         raise DataError(name, f"holds {total} of {edge**3} voxels ({word})", _REMEDY)
     in_file_order = np.repeat(values.astype(bool), counts).reshape(edge, edge, edge)
     return np.ascontiguousarray(in_file_order.transpose(0, 2, 1))
-
-
-def encode_binvox(occupancy: np.ndarray, translate: tuple[float, float, float] = (0, 0, 0), scale: float = 1) -> bytes:
-    """The bytes of a binvox file.
-
-    Args:
-        occupancy: bool `(n, n, n)`, indexed `[x, y, z]`.
-        translate, scale: of the grid in the model's frame; the 3D-R2N2 readers ignore them.
-    """
-    occupancy = np.asarray(occupancy, bool)
-    if occupancy.ndim != 3 or len(set(occupancy.shape)) != 1:
-        raise ValueError(f"occupancy must be a cube, not {occupancy.shape}")
-    flat = occupancy.transpose(0, 2, 1).ravel()
-    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
-    lengths = np.diff(np.append(starts, flat.size))
-    # Long runs are cut into pieces of 255; the last piece carries the rest.
-    pieces = -(-lengths // _LONGEST_RUN)
-    counts = np.full(pieces.sum(), _LONGEST_RUN, np.int64)
-    counts[np.cumsum(pieces) - 1] = lengths - (pieces - 1) * _LONGEST_RUN
-    runs = np.empty((counts.size, 2), np.uint8)
-    runs[:, 0] = np.repeat(flat[starts], pieces)
-    runs[:, 1] = counts
-    edge = occupancy.shape[0]
-    where = " ".join(f"{value:g}" for value in translate)
-    header = f"#binvox 1\ndim {edge} {edge} {edge}\ntranslate {where}\nscale {scale:g}\ndata\n"
-    return header.encode("ascii") + runs.tobytes()
-
-
-def read_binvox(path: str | Path, size: int | None = 32) -> np.ndarray:
-    """Occupancy from a binvox file; returns and raises as `decode_binvox`."""
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(path, f"cannot be read ({error.strerror})", _REMEDY) from None
-    return decode_binvox(data, path, size)
-
-
-def write_binvox(path: str | Path, occupancy: np.ndarray, **header) -> None:
-    """Write occupancy bool `(n, n, n)` as a binvox file; the file is complete or absent, never half."""
-    path = Path(path)
-    beside = path.with_name(path.name + ".partial")
-    beside.write_bytes(encode_binvox(occupancy, **header))
-    os.replace(beside, path)
 
 
 def _header(data: bytes, name: str | Path) -> tuple[int, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 from pathlib import Path
 
 from compress3d import paths
@@ -24,11 +24,12 @@ def build(source: str, out: str | Path, /, **options) -> Store:
     Raises:
         ConfigError: there is no such source.
         DataError: the input is missing or broken, or the disk is too small.
-
-    Example:
-        >>> build("shapes", "_cache/shapes", count=1300, seed=1)     # doctest: +SKIP
     """
-    return _builder(source)(out=Path(out), **options)
+    if source not in SOURCES:
+        raise ConfigError(f"source {source!r}", "does not exist", f"choose one of {', '.join(SOURCES)}")
+    # Imported on use: reading CAD models or rendering needs more than opening a store does.
+    module = importlib.import_module(f"compress3d.data.{source}.build")
+    return getattr(module, f"build_{source}")(out=Path(out), **options)
 
 
 def smoke_store() -> Store:
@@ -58,20 +59,3 @@ def ensure(name: str) -> Store:
         command = COMMANDS.get(name, "compress3d data build")
         raise DataError(path, "holds no finished store (no store.json)", f"build it with `{command}`")
     return Store.open(path)
-
-
-def _builder(source: str) -> Callable[..., Store]:
-    """Imported on use: reading CAD models or rendering needs more than opening a store does."""
-    if source == "shapes":
-        from compress3d.data.shapes import build_shapes
-
-        return build_shapes
-    if source == "cad":
-        from compress3d.data.cad import build_cad
-
-        return build_cad
-    if source == "shapenet":
-        from compress3d.data.shapenet import build_shapenet
-
-        return build_shapenet
-    raise ConfigError(f"source {source!r}", "does not exist", f"choose one of {', '.join(SOURCES)}")

@@ -30,15 +30,24 @@ def sample_cameras(rng: np.random.Generator, count: int = VIEWS) -> np.ndarray:
     return cameras
 
 
+def position(azimuth: float, elevation: float, distance: float = 1.0) -> np.ndarray:
+    """Where a camera stands, float64 (3,): Y up, angles in degrees, azimuth from +X towards +Z.
+
+    Example:
+        >>> position(90, 0, 2).round(6).tolist()
+        [0.0, 0.0, 2.0]
+    """
+    a, e = np.radians((azimuth, elevation))
+    return distance * np.array([np.cos(e) * np.cos(a), np.sin(e), np.cos(e) * np.sin(a)])
+
+
 def pose(camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eye (3,) and rotation (3, 3) of a metadata row.
 
     Rows of the rotation are the camera's right, up and backward axes in object coordinates (Y up, front -Z):
     `rotation @ (point - eye)` has z < 0 before the camera.
     """
-    azimuth, elevation = np.radians(camera[:2])
-    direction = [np.cos(elevation) * np.cos(azimuth), np.sin(elevation), np.cos(elevation) * np.sin(azimuth)]
-    eye = camera[3] * MAX_DISTANCE * np.array(direction)
+    eye = position(*camera[:2], camera[3] * MAX_DISTANCE)
     backward = eye / np.linalg.norm(eye)
     right = np.cross([0.0, 1.0, 0.0], backward)
     right /= np.linalg.norm(right)

@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from compress3d.data.backdrops import Backdrops
+from compress3d.data.backgrounds import BackgroundImages
+from compress3d.data.compositing import composite
+from compress3d.data.resample import area_mean
 from compress3d.data.store import GRID, SIDE, VIEWS, Store
 
 CROP = 128
@@ -59,7 +61,7 @@ class ViewBatches(Dataset):
         background: "black": colours as stored, alpha ignored (Golts). "white", "random": composited over white, or over
             one light colour per object with channels in 225..255 (Choy). "pictures": over a crop of a picture, drawn
             for each view (the slides' crops of PASCAL VOC).
-        pictures: folder of those pictures, see `compress3d.data.backdrops`.
+        pictures: folder of those pictures, see `compress3d.data.backgrounds`.
         replacement: draw the views of an object with replacement (Choy) instead of without (Golts).
         flip: with probability 1/2 each view by itself is flipped left-right, the voxels stay (Choy). That is not what
             any camera sees of an object that is not its own mirror image.
@@ -68,40 +70,32 @@ class ViewBatches(Dataset):
     a permutation drawn by `rng([seed, epoch])`; a minibatch may hold the end of one and the beginning of the next.
 
     Example:
-        >>> batches = ViewBatches([(store, store.select("train"))], 16, seed=0, steps=1000)  # doctest: +SKIP
-        >>> batches[0].images.shape                                                          # doctest: +SKIP
-        torch.Size([16, 3, 3, 64, 64])
+        >>> from compress3d.data.testset import open_test_set
+        >>> store = open_test_set()
+        >>> ViewBatches([(store, store.select("test"))], batch_size=4, views=(3, 3), steps=10)[0].images.shape
+        torch.Size([4, 3, 3, 64, 64])
     """
 
     def __init__(
-        self,
-        parts: Sequence[tuple[Store, np.ndarray]],
-        batch_size: int,
-        views: tuple[int, int] = (1, 5),
-        image_size: int = 64,
-        grid: int = GRID,
-        seed: int = 0,
-        steps: int = 1,
-        mirror: bool = True,
-        crop: str = "random",
-        background: str = "black",
-        pictures: str | Path | None = None,
-        replacement: bool = False,
-        flip: bool = False,
-    ):
+        self, parts: Sequence[tuple[Store, np.ndarray]], batch_size: int, views: tuple[int, int] = (1, 5),
+        image_size: int = 64, grid: int = GRID, seed: int = 0, steps: int = 1, mirror: bool = True,
+        crop: str = "random", background: str = "black", pictures: str | Path | None = None,
+        replacement: bool = False, flip: bool = False,
+    ):  # fmt: skip
         _check(image_size, grid, background)
         if not 1 <= views[0] <= views[1] <= VIEWS:
             raise ValueError(f"views must be 1 <= least <= most <= {VIEWS}, not {views}")
         if crop not in ("random", "centre"):
             raise ValueError(f"crop must be 'random' or 'centre', not {crop!r}")
         self.stores = [store for store, _ in parts]
-        self.items = _item_table([rows for _, rows in parts])
+        rows = [(number, row) for number, (_, rows) in enumerate(parts) for row in rows]
+        self.items = np.array(rows, np.int64).reshape(-1, 2)  # part and row
         if not len(self.items):
             raise ValueError("the parts hold no object")
         self.batch_size, self.views, self.image_size, self.grid = batch_size, tuple(views), image_size, grid
         self.seed, self.steps, self.mirror, self.crop, self.background = seed, steps, mirror, crop, background
         self.replacement, self.flip = replacement, flip
-        self.backdrops = Backdrops(pictures) if background == "pictures" else None
+        self.background_images = BackgroundImages(pictures) if background == "pictures" else None
         self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
     def __len__(self) -> int:
@@ -129,15 +123,15 @@ class ViewBatches(Dataset):
         flips = np.repeat(mirrored[:, None], number, axis=1)
         if self.flip:
             flips = flips ^ (rng.random(flips.shape) < 0.5)
-        grounds = self._grounds(colours, number, rng)
-        return _assemble(self.stores, items, views, offsets, flips, mirrored, grounds, self.image_size, self.grid)
+        backgrounds = self._backgrounds(colours, number, rng)
+        return _assemble(self.stores, items, views, offsets, flips, mirrored, backgrounds, self.image_size, self.grid)
 
-    def _grounds(self, colours: np.ndarray, number: int, rng: np.random.Generator):
+    def _backgrounds(self, colours: np.ndarray, number: int, rng: np.random.Generator):
         """What fills the transparent part of each view: None, or (B, V) of colours (3,) or pictures (128, 128, 3)."""
         if self.background == "black":
             return None
-        if self.backdrops is not None:
-            return [[self.backdrops.crop(rng, CROP) for _ in range(number)] for _ in colours]
+        if self.background_images is not None:
+            return [[self.background_images.crop(rng, CROP) for _ in range(number)] for _ in colours]
         fills = colours if self.background == "random" else np.full_like(colours, 255)
         return [[fill] * number for fill in fills]
 
@@ -155,14 +149,25 @@ class ViewBatches(Dataset):
 
 
 class TestViews(Dataset):
-    """Test minibatches in a fixed order: centre crop, views drawn per object by `rng([seed, crc32(uid)])`.
+    """Test minibatches over the rows `indices`, in their order: centre crop, views by `test_view_order`.
 
-    So every model sees the same views, and fewer views of an object are the first of its more. Made by `test_views`.
+    So every model sees the same views, and fewer views of an object are the first of its more. The last minibatch may
+    be smaller. Pages call it `test_views`. Arguments as in `ViewBatches`, where "random" and "pictures" backgrounds are
+    the fixed light colour 240.
+
+    Example:
+        >>> from compress3d.data.testset import open_test_set
+        >>> store = open_test_set()
+        >>> [len(batch.images) for batch in DataLoader(test_views(store, store.select("test")[:20]), batch_size=None)]
+        [16, 4]
     """
 
     __test__ = False  # pytest would collect it
 
-    def __init__(self, store, indices, views, image_size, seed, background, batch_size, grid):
+    def __init__(
+        self, store: Store, indices: np.ndarray, views: int = 5, image_size: int = 64, seed: int = 0,
+        background: str = "black", batch_size: int = 16, grid: int = GRID,
+    ):  # fmt: skip
         _check(image_size, grid, background)
         if not 1 <= views <= VIEWS:
             raise ValueError(f"views must be in 1..{VIEWS}, not {views}")
@@ -179,46 +184,25 @@ class TestViews(Dataset):
         rows = self.indices[number * self.batch_size : (number + 1) * self.batch_size]
         views = np.stack([test_view_order(self.store.objects[row].uid, self.seed)[: self.views] for row in rows])
         # 240: the light colour that 3D-R2N2 fixes in test
-        fill = {"black": None, "white": np.full(3, 255), "random": np.full(3, 240), "pictures": np.full(3, 240)}[
-            self.background
-        ]
-        grounds = None if fill is None else [[fill] * self.views for _ in rows]
+        fill = np.full(3, 255 if self.background == "white" else 240)
+        backgrounds = None if self.background == "black" else [[fill] * self.views for _ in rows]
         offsets = np.full((*views.shape, 2), CENTRE)
         items = np.stack([np.zeros_like(rows), rows], axis=1)
         flips = np.zeros(views.shape, bool)
-        return _assemble([self.store], items, views, offsets, flips, flips[:, 0], grounds, self.image_size, self.grid)
+        return _assemble(
+            [self.store], items, views, offsets, flips, flips[:, 0], backgrounds, self.image_size, self.grid
+        )
 
 
 def test_view_order(uid: str, seed: int = 0) -> np.ndarray:
-    """The order in which an object's 24 views are taken in tests."""
+    """The order in which an object's 24 views are taken in tests, by `rng([seed, crc32(uid)])`."""
     return np.random.default_rng([seed, zlib.crc32(uid.encode())]).permutation(VIEWS)
 
 
 test_view_order.__test__ = False
 
 
-def test_views(
-    store: Store,
-    indices: np.ndarray,
-    views: int = 5,
-    image_size: int = 64,
-    seed: int = 0,
-    background: str = "black",
-    batch_size: int = 16,
-    grid: int = GRID,
-) -> TestViews:
-    """Test minibatches over the rows `indices`, in their order; the last one may be smaller.
-
-    A map-style data set that can be iterated, or given to `DataLoader(..., batch_size=None)`; arguments as in
-    `ViewBatches`, where "random" and "pictures" backgrounds are the fixed light colour 240.
-    """
-    return TestViews(store, indices, views, image_size, seed, background, batch_size, grid)
-
-
-test_views.__test__ = False
-
-
-# -- the work --------------------------------------------------------------------------------------------------------
+test_views = TestViews
 
 
 def _check(image_size: int, grid: int, background: str) -> None:
@@ -230,16 +214,10 @@ def _check(image_size: int, grid: int, background: str) -> None:
         raise ValueError(f"background must be one of {BACKGROUNDS}, not {background!r}")
 
 
-def _item_table(rows_of_parts: list[np.ndarray]) -> np.ndarray:
-    """int64 `(N, 2)`: part and row."""
-    tables = [np.stack([np.full(len(rows), part), np.asarray(rows)], axis=1) for part, rows in enumerate(rows_of_parts)]
-    return np.concatenate(tables).astype(np.int64)
-
-
-def _assemble(stores, items, views, offsets, flips, mirrored, grounds, image_size, grid) -> Batch:
+def _assemble(stores, items, views, offsets, flips, mirrored, backgrounds, image_size, grid) -> Batch:
     """Read the drawn crops: items `(B, 2)`, views and flips `(B, V)`, offsets `(B, V, 2)`, mirrored `(B,)`.
 
-    `flips` turn pictures left-right, `mirrored` the voxels; `grounds`, where not None, as `ViewBatches._grounds` draws.
+    `flips` turn images left-right, `mirrored` the voxels; `backgrounds` as `ViewBatches._backgrounds` draws them.
     """
     count, number = views.shape
     images = _empty((count, number, image_size, image_size, 3))
@@ -252,70 +230,23 @@ def _assemble(stores, items, views, offsets, flips, mirrored, grounds, image_siz
         for v in range(number):
             view, (top, left) = views[b, v], offsets[b, v]
             window = slice(top, top + CROP), slice(left, left + CROP)
-            picture = rgb[view][window]
-            if grounds is not None:
-                picture = composite(picture, alpha[view][window], grounds[b][v])
+            image = rgb[view][window]
+            if backgrounds is not None:
+                image = composite(image, alpha[view][window], backgrounds[b][v])
             if image_size != CROP:
-                crop[:] = picture
-                picture = area_mean(crop, image_size)
+                crop[:] = image
+                image = area_mean(crop, image_size)
             if flips[b, v]:
                 for channel in range(3):  # a plane at a time: 14 us, against 55 us pixel by pixel
-                    target[b, v, :, :, channel] = picture[:, ::-1, channel]
+                    target[b, v, :, :, channel] = image[:, ::-1, channel]
             else:
-                target[b, v] = picture
+                target[b, v] = image
         solid = store.occupancy(row)
         occupancy[b] = solid[::-1] if mirrored[b] else solid
     if grid != GRID:
         step = GRID // grid
         occupancy = occupancy.reshape(count, grid, step, grid, step, grid, step).max(axis=(2, 4, 6))
     return Batch(images.permute(0, 1, 4, 2, 3), torch.from_numpy(occupancy), torch.from_numpy(items))
-
-
-def composite(rgb: np.ndarray, alpha: np.ndarray, ground: np.ndarray) -> np.ndarray:
-    """Straight-alpha picture over a colour or another picture, rounded: uint8 `(H, W, 3)`, `(H, W)` -> `(H, W, 3)`.
-
-    `ground` is `(3,)` or uint8 `(H, W, 3)`. `rgb` must be 0 where alpha is 0, as in a store: then only the partly
-    transparent pixels, 2 to 5 %, need arithmetic.
-    """
-    ground = np.asarray(ground)
-    if ground.ndim == 1:
-        fill = np.zeros((256, 3), np.uint8)
-        fill[0] = ground
-        mixed = np.take(fill, alpha, axis=0)
-    else:
-        mixed = np.where(alpha[..., None] == 0, ground, np.uint8(0))
-    mixed += rgb
-    partly = np.flatnonzero(alpha - np.uint8(1) < 254)  # 0 wraps to 255: what is left is 1..254
-    weight = alpha.ravel()[partly, None].astype(np.uint32)
-    before = mixed.reshape(-1, 3)[partly]  # the ground is 0 there: these are the picture's own colours
-    behind = ground.astype(np.uint32) if ground.ndim == 1 else ground.reshape(-1, 3)[partly].astype(np.uint32)
-    mixed.reshape(-1, 3)[partly] = (before * weight + behind * (255 - weight) + 127) // 255
-    return mixed
-
-
-def area_mean(image: np.ndarray, size: int) -> np.ndarray:
-    """Mean over squares of pixels, rounded half up: uint8 `(S, S, 3)` -> `(size, size, 3)`; size divides S.
-
-    Sums of whole rows, then of the row with itself shifted by one pixel: long loops over contiguous memory, 12 us for
-    128 -> 64 where the obvious reshape and sum take 35.
-    """
-    factor = image.shape[0] // size
-    lines = np.ascontiguousarray(image).reshape(size, factor, -1)
-    wide = np.uint16 if factor <= 16 else np.uint32
-    rows = lines[:, 0].astype(wide)
-    for line in range(1, factor):
-        rows += lines[:, line]
-    rows = rows.reshape(-1)
-    total = rows.copy()
-    for pixel in range(1, factor):
-        total[: -3 * pixel] += rows[3 * pixel :]
-    total += factor * factor // 2
-    total //= factor * factor
-    squares = total.astype(np.uint8).reshape(size * size, factor * 3)
-    mean = np.empty((size * size, 3), np.uint8)
-    for channel in range(3):
-        mean[:, channel] = squares[:, channel]
-    return mean.reshape(size, size, 3)
 
 
 def _empty(shape: tuple[int, ...]) -> torch.Tensor:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
+
+from compress3d.errors import DataError
+
+FEWEST_TRIANGLES = 4  # a tetrahedron
 
 
 @dataclass(frozen=True)
@@ -23,11 +28,11 @@ class Mesh:
     Attributes:
         vertices: float (N, 3), Y up, front -Z.
         faces: int (F, 3).
-        normals: float (F, 3, 3), unit length, one a corner.
+        normals: float (F, 3, 3), one a corner: unit length; of a mesh as a file gives it any, NaN where it has none.
         uv: float (F, 3, 2), one a corner; v points up.
         material_of_face: int (F,).
         materials: the materials that it indexes.
-        textures: uint8 (H, W, 3 or 4) pictures.
+        textures: uint8 (H, W, 3 or 4) images.
     """
 
     vertices: np.ndarray
@@ -48,13 +53,42 @@ class Mesh:
         """Smallest and largest corner of the bounding box, (3,) each."""
         return self.vertices.min(0), self.vertices.max(0)
 
-    def normalized(self) -> Mesh:
-        """The mesh with its bounding box centred and of diagonal 1, as ShapeNetCore is."""
-        low, high = self.bounds
-        vertices = (self.vertices - (low + high) / 2) / np.linalg.norm(high - low)
+    def transformed(self, matrix: np.ndarray) -> Mesh:
+        """Every vertex `v` replaced by `matrix @ v`; normals follow with the inverse transpose."""
+        return replace(self, vertices=self.vertices @ matrix.T, normals=self.normals @ np.linalg.inv(matrix))
+
+    def cleaned(self, name: str | Path) -> Mesh:
+        """What files get wrong put right, as ShapeNetCore is: bounding box centred and of diagonal 1, unit normals.
+
+        Triangles without area and vertices that no triangle uses are left out; normals that miss are made.
+
+        Args:
+            name: for messages.
+
+        Raises:
+            DataError: fewer than four triangles have an area, or a face names a vertex that does not exist.
+        """
+        if len(self.faces) and not (0 <= self.faces.min() and self.faces.max() < len(self.vertices)):
+            raise DataError(name, "has a face with a vertex that does not exist", "get the package again")
+        corners = self.vertices[self.faces]
+        area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+        good = np.isfinite(corners).all((1, 2)) & (area > 0)
+        if good.sum() < FEWEST_TRIANGLES:
+            problem = f"has {good.sum()} triangles with an area, fewer than {FEWEST_TRIANGLES}"
+            raise DataError(name, problem, "leave this model out, or get the package again")
+        used, faces = np.unique(self.faces[good], return_inverse=True)
+        faces = faces.reshape(-1, 3)
+        vertices = self.vertices[used]
+        normals = crease_normals(vertices, faces)
+        given = self.normals[good]
+        length = np.linalg.norm(given, axis=2, keepdims=True)
+        usable = (np.isfinite(given).all(2, keepdims=True) & (length > 1e-12)).all((1, 2))
+        normals[usable] = given[usable] / length[usable]
+        low, high = vertices.min(0), vertices.max(0)
+        vertices = ((vertices - (low + high) / 2) / np.linalg.norm(high - low)).astype(np.float32)
         return Mesh(
-            vertices.astype(np.float32), self.faces, self.normals, self.uv, self.material_of_face, self.materials,
-            self.textures,
+            vertices, faces, normals.astype(np.float32), self.uv[good].astype(np.float32),
+            self.material_of_face[good], self.materials, self.textures,
         )  # fmt: skip
 
 
@@ -87,3 +121,21 @@ def crease_normals(vertices: np.ndarray, faces: np.ndarray, angle: float = 40.0)
     length = np.linalg.norm(smooth, axis=1, keepdims=True)
     smooth = np.where(length > 1e-20, smooth / np.maximum(length, 1e-20), np.repeat(unit, 3, axis=0))
     return smooth.reshape(-1, 3, 3)
+
+
+def triangulate_fan(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles of convex polygons whose corners lie one after another, `counts` (P,) of them; below 3 gives none.
+
+    Returns:
+        corner numbers of the triangles (T, 3), and the polygon of each triangle (T,).
+
+    Example:
+        >>> triangulate_fan(np.array([3, 4]))[0].tolist()
+        [[0, 1, 2], [3, 4, 5], [3, 5, 6]]
+    """
+    counts = np.asarray(counts, np.int64)
+    triangles = np.maximum(counts - 2, 0)
+    polygon = np.repeat(np.arange(len(counts)), triangles)
+    first = np.repeat(np.cumsum(counts) - counts, triangles)
+    step = np.arange(len(polygon)) - np.repeat(np.cumsum(triangles) - triangles, triangles)
+    return np.stack([first, first + step + 1, first + step + 2], axis=1), polygon

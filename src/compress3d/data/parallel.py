@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -13,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from compress3d.errors import DataError
+from compress3d.process import die_with_parent
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -24,9 +22,7 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
     At most 4 results per worker are in flight: an object's views take 1.8 MB, and a fast producer would otherwise fill
     the memory while the disk writes. The order is kept, so that a store's rows do not depend on the number of workers.
 
-    Args:
-        function: importable by name (it is pickled).
-        items: its arguments, pickled too.
+    `function` must be importable by name: it is pickled, as are the items.
 
     Raises:
         DataError: a process was ended from outside, as the system does when the memory is full.
@@ -38,7 +34,7 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
     if workers <= 0:
         yield from map(function, items)
         return
-    with ProcessPoolExecutor(workers, initializer=_end_with, initargs=(os.getpid(),)) as pool:
+    with ProcessPoolExecutor(workers, initializer=_start_worker) as pool:
         waiting = deque()
         try:
             for item in items:
@@ -55,13 +51,7 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
                 future.cancel()
 
 
-def _end_with(parent: int) -> None:
-    """In a worker: end when the parent was killed, or it would wait for work forever; leave Ctrl-C to the parent."""
+def _start_worker() -> None:
+    """A worker leaves Ctrl-C to its parent, and ends when that was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    die_with_parent()

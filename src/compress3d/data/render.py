@@ -9,6 +9,7 @@ import numpy as np
 
 from compress3d.data.camera import FOCAL, IMAGE_SIDE, pose, project
 from compress3d.data.mesh import Mesh
+from compress3d.errors import DataError
 
 SUPERSAMPLING = 3  # rays a pixel and axis; 2 is twice as fast and a little rougher at edges
 LAYERS = 4  # see-through surfaces followed along a ray
@@ -27,8 +28,6 @@ def embree_scene(triangles: np.ndarray):
         from embreex import rtcore_scene
         from embreex.mesh_construction import TriangleMesh
     except ImportError as error:
-        from compress3d.errors import DataError
-
         raise DataError("embreex", "is not installed", "run `pip install 'compress3d[data]'`") from error
     scene = rtcore_scene.EmbreeScene()
     TriangleMesh(scene, triangles)
@@ -43,9 +42,11 @@ class Renderer:
         supersampling: rays a pixel and axis.
 
     Example:
-        >>> picture = Renderer(mesh)(sample_cameras(rng, 1)[0])    # doctest: +SKIP
-        >>> picture.shape, picture.dtype                           # doctest: +SKIP
-        ((137, 137, 4), dtype('uint8'))
+        >>> from compress3d.data.camera import sample_cameras
+        >>> from compress3d.data.shapes import make
+        >>> camera = sample_cameras(np.random.default_rng(0), 1)[0]
+        >>> Renderer(make("chair", 3).mesh)(camera).shape
+        (137, 137, 4)
     """
 
     def __init__(self, mesh: Mesh, supersampling: int = SUPERSAMPLING):
@@ -84,9 +85,9 @@ class Renderer:
         mean = full.reshape(side, k, side, k, 4).mean((1, 3))
         alpha = mean[..., 3:]
         straight = np.where(alpha > 1e-3, mean[..., :3] / np.maximum(alpha, 1e-3), 0)
-        picture = (np.concatenate([straight, alpha], 2).clip(0, 1) * 255 + 0.5).astype(np.uint8)
-        picture[picture[..., 3] == 0] = 0
-        return picture
+        image = (np.concatenate([straight, alpha], 2).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+        image[image[..., 3] == 0] = 0
+        return image
 
     def _trace(self, eye: np.ndarray, directions: np.ndarray, pixel_angle: float) -> tuple[np.ndarray, np.ndarray]:
         """Premultiplied colour (R, 3) and alpha (R,) along rays, through up to `LAYERS` see-through surfaces."""
@@ -167,9 +168,9 @@ def _look_up(pyramid: list[np.ndarray], uv: np.ndarray, footprint: np.ndarray) -
     found = np.ones((len(uv), 4), np.float32)
     for number in np.unique(level):
         rays = np.flatnonzero(level == number)
-        picture = pyramid[number]
-        h, w, channels = picture.shape
+        image = pyramid[number]
+        h, w, channels = image.shape
         x = np.floor((uv[rays, 0] % 1.0) * w).astype(int) % w
         y = np.floor(((1 - uv[rays, 1]) % 1.0) * h).astype(int) % h
-        found[rays, :channels] = picture[y, x] / np.float32(255)
+        found[rays, :channels] = image[y, x] / np.float32(255)
     return found

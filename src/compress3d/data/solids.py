@@ -17,7 +17,7 @@ class Solid(Protocol):
     """What every solid offers."""
 
     material: int
-    crease: float  # edges flatter than so many degrees are shaded smooth
+    crease_angle: float  # edges flatter than so many degrees are shaded smooth
 
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Which of the points (..., 3) are inside: bool (...)."""
@@ -48,7 +48,7 @@ def rotation(axis: str, degrees: float) -> np.ndarray:
 class Box:
     """Box around `centre` with edge lengths `size`, turned by `turn` (3, 3)."""
 
-    crease = 40.0
+    crease_angle = 40.0
 
     def __init__(self, centre, size, turn: np.ndarray | None = None, material: int = 0):
         self.centre, self.half = np.array(centre, float), np.array(size, float) / 2
@@ -69,7 +69,7 @@ class Box:
 class Frustum:
     """Cylinder or cone from `start` to `end`, radius `radius` growing or shrinking to `end_radius`."""
 
-    crease = 40.0
+    crease_angle = 40.0
 
     def __init__(self, start, end, radius: float, end_radius: float | None = None, sides: int = 24, material: int = 0):
         self.start, self.end = np.array(start, float), np.array(end, float)
@@ -92,9 +92,8 @@ class Frustum:
         b = np.cross(axis, a)
         angle = np.arange(self.sides) * 2 * np.pi / self.sides
         circle = np.cos(angle)[:, None] * a + np.sin(angle)[:, None] * b
-        vertices = np.concatenate(
-            [self.start + self.radius * circle, self.end + self.end_radius * circle, [self.start], [self.end]]
-        )
+        rings = self.start + self.radius * circle, self.end + self.end_radius * circle
+        vertices = np.concatenate([*rings, [self.start], [self.end]])
         n, i = self.sides, np.arange(self.sides)
         j = (i + 1) % n
         faces = [
@@ -109,7 +108,7 @@ class Frustum:
 class Ellipsoid:
     """Ellipsoid around `centre` with semi-axes `radii` (one number: a ball), turned by `turn`."""
 
-    crease = 80.0
+    crease_angle = 80.0
 
     def __init__(self, centre, radii, turn: np.ndarray | None = None, material: int = 0, sides: int = 16):
         self.centre, self.radii = np.array(centre, float), np.broadcast_to(np.array(radii, float), 3)
@@ -122,14 +121,8 @@ class Ellipsoid:
         n, m = self.sides // 2 + 1, self.sides
         theta = np.linspace(0, np.pi, n + 1)[1:-1]
         phi = np.arange(m) * 2 * np.pi / m
-        rings = np.stack(
-            [
-                np.outer(np.sin(theta), np.cos(phi)),
-                np.outer(np.cos(theta), np.ones(m)),
-                np.outer(np.sin(theta), np.sin(phi)),
-            ],
-            -1,
-        )
+        s, c = np.sin(theta), np.cos(theta)
+        rings = np.stack([np.outer(s, np.cos(phi)), np.outer(c, np.ones(m)), np.outer(s, np.sin(phi))], -1)
         vertices = np.concatenate([[[0, 1, 0]], rings.reshape(-1, 3), [[0, -1, 0]]])
         faces, count = [], len(theta)
         for k in range(m):
@@ -149,7 +142,7 @@ class Extrusion:
     polygon's coordinates are the two other axes in their order.
     """
 
-    crease = 40.0
+    crease_angle = 40.0
 
     def __init__(self, polygon, axis: str, low, high, scale=1.0, shift=(0, 0), about=(0, 0), material: int = 0):
         self.polygon, self.axis, self.low, self.high = np.array(polygon, float), "xyz".index(axis), low, high
@@ -187,13 +180,13 @@ class Extrusion:
         return vertices, np.concatenate(faces)
 
 
-class Lathe:
+class SurfaceOfRevolution:
     """Body of revolution about the vertical through `centre`; `profile` lists (radius, height), heights rising.
 
     With `thickness` it is hollow and open at both ends: a lampshade.
     """
 
-    crease = 60.0
+    crease_angle = 60.0
 
     def __init__(self, centre, profile, thickness: float | None = None, sides: int = 28, material: int = 0):
         self.centre, self.profile = np.array(centre, float), np.array(profile, float)
@@ -217,23 +210,12 @@ class Lathe:
             loop = np.concatenate([profile, np.stack([inner, profile[::-1, 1]], 1)])
         m = len(loop)
         angle = np.arange(self.sides) * 2 * np.pi / self.sides
-        vertices = np.stack(
-            [
-                np.outer(np.cos(angle), loop[:, 0]),
-                np.outer(np.ones(self.sides), loop[:, 1]),
-                np.outer(np.sin(angle), loop[:, 0]),
-            ],
-            -1,
-        ).reshape(-1, 3)
-        faces = []
-        bands = m if self.thickness is not None else m - 1
-        for k in range(self.sides):
-            q = (k + 1) % self.sides
-            for i in range(bands):
-                j = (i + 1) % m
-                a, b, c, d = k * m + i, q * m + i, k * m + j, q * m + j
-                faces += [(a, d, b), (a, c, d)]
-        return vertices + self.centre, np.array(faces)
+        c, s, (radius, height) = np.cos(angle), np.sin(angle), loop.T
+        vertices = np.stack([np.outer(c, radius), np.outer(np.ones(self.sides), height), np.outer(s, radius)], -1)
+        number = np.arange(self.sides * m).reshape(self.sides, m)
+        loops = np.stack([number, np.roll(number, -1, 0), np.roll(number, -1, 1), np.roll(number, -1, (0, 1))], -1)
+        bands = loops[:, : m if self.thickness is not None else m - 1]
+        return vertices.reshape(-1, 3) + self.centre, bands[..., [0, 3, 1, 0, 2, 3]].reshape(-1, 3)
 
 
 def triangulate(polygon: np.ndarray) -> list[tuple[int, int, int]]:

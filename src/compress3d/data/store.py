@@ -23,19 +23,18 @@ import io
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from compress3d.errors import DataError
-
-try:
-    import fcntl
-except ImportError:  # Windows: two builders at once are then not noticed
-    fcntl = None
+from compress3d.io import write_atomically
 
 FORMAT = 1
 VIEWS = 24
@@ -87,9 +86,9 @@ class Store:
         info: store.json as a dict.
 
     Example:
-        >>> store = Store.open("_cache/cad")                      # doctest: +SKIP
-        >>> train = store.select(split="train", categories=["chair"])   # doctest: +SKIP
-        >>> store.occupancy(train[0]).shape                       # doctest: +SKIP
+        >>> from compress3d.data.testset import open_test_set
+        >>> store = open_test_set()
+        >>> store.occupancy(store.select(split="test", categories=["chair"])[0]).shape
         (32, 32, 32)
     """
 
@@ -128,6 +127,21 @@ class Store:
 
     def __reduce__(self):
         return Store.open, (self.path,)
+
+    def row(self, uid: str) -> int:
+        """The row of an object.
+
+        Raises:
+            DataError: the store holds no such object.
+        """
+        try:
+            return self._rows[uid]
+        except KeyError:
+            raise DataError(self.path, f"holds no object {uid!r}", "name one of `store.objects`") from None
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {record.uid: row for row, record in enumerate(self.objects)}
 
     def occupancy(self, index: int) -> np.ndarray:
         """Occupancy of one object: bool `(32, 32, 32)`, indexed `[x, y, z]`."""
@@ -194,11 +208,13 @@ class StoreWriter:
         finished: the store, if the same build is complete already; nothing can be added then.
 
     Example:
-        >>> writer = StoreWriter.open("out", source="shapes", parameters={"seed": 0}, capacity=10)  # doctest: +SKIP
-        >>> for uid in uids:                                                                        # doctest: +SKIP
-        ...     if uid not in writer.done:
-        ...         writer.add(ObjectRecord(uid, "chair", "shapes"), rgba, occupancy, cameras)
-        >>> store = writer.finish()                                                                 # doctest: +SKIP
+        >>> import tempfile
+        >>> views, solid = np.zeros((24, 137, 137, 4), np.uint8), np.ones((32, 32, 32), bool)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     writer = StoreWriter.open(f"{folder}/out", source="example", capacity=1)
+        ...     writer.add(ObjectRecord("a", "chair", "example"), views, solid, np.zeros((24, 5)))
+        ...     writer.finish().row("a")
+        0
     """
 
     def __init__(self, path: Path, source: str, parameters: dict):
@@ -207,11 +223,11 @@ class StoreWriter:
         self.done: set[str] = set()
         self.skipped: dict[str, str] = {}
         self.finished: Store | None = None
-        self._left_out: list[dict[str, str]] = []
+        self._left_out: list[list[str]] = []
         self._objects: list[tuple[ObjectRecord, str]] = []
         self._files: dict[str, io.FileIO] = {}
         self._journal: io.FileIO | None = None
-        self._lock: io.IOBase | None = None
+        self._lock = FileLock(self.work / "lock", timeout=0, thread_local=False)
 
     @classmethod
     def open(cls, path: str | Path, source: str, parameters: dict | None = None, capacity: int = 0) -> StoreWriter:
@@ -232,7 +248,10 @@ class StoreWriter:
             writer._adopt_finished()
             return writer
         writer.work.mkdir(parents=True, exist_ok=True)
-        writer._take_lock()
+        try:
+            writer._lock.acquire()
+        except Timeout:
+            raise DataError(writer.work, "another process is building here", "wait for it, or stop it") from None
         writer._check_build()
         writer._resume()
         check_disk(path, max(0, capacity - len(writer._objects)))
@@ -294,14 +313,16 @@ class StoreWriter:
             "source": self.source,
             "parameters": self.parameters,
             "objects": len(self._objects),
-            "categories": _count(record.category for record, _ in self._objects),
-            "splits": _count(record.split for record, _ in self._objects),
+            "categories": dict(sorted(Counter(record.category for record, _ in self._objects).items())),
+            "splits": dict(sorted(Counter(record.split for record, _ in self._objects).items())),
             "skipped": dict(sorted(self.skipped.items())),
             "sha256": _dataset_sha256(self._objects),
             "files": _files_sha256(self.work, [*(f"{n}.npy" for n in _ROWS), "objects.jsonl"]),
         }
         if self._left_out:
-            self._write_left_out()
+            rows = [["object", "file", "problem", "what to do"], *sorted(self._left_out)]
+            with open(self.work / LEFT_OUT, "w", encoding="utf-8", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows(rows)
         (self.work / "store.json").write_text(json.dumps(info, indent=1) + "\n", "utf-8")
         self._journal.close()
         for leftover in ("journal.jsonl", "build.json", "lock"):
@@ -311,7 +332,7 @@ class StoreWriter:
         except OSError as error:
             raise DataError(self.path, f"cannot be given its name ({error.strerror})", "remove what is there") from None
         finally:
-            self._release_lock()
+            self._lock.release()
         self.finished = Store.open(self.path)
         return self.finished
 
@@ -319,7 +340,7 @@ class StoreWriter:
         """Stop without finishing; a later `open` goes on from here."""
         for file in [*self._files.values(), *([self._journal] if self._journal else [])]:
             file.close()
-        self._release_lock()
+        self._lock.release()
 
     def discard(self) -> None:
         """Give an unfinished build up, and remove what it has written."""
@@ -327,50 +348,22 @@ class StoreWriter:
         if not self.finished:
             shutil.rmtree(self.work, ignore_errors=True)
 
-    # -- the inside ----------------------------------------------------------------------------------------------------
-
     def _adopt_finished(self) -> None:
         """The store is there already: the same build needs no work, another one must not be overwritten."""
         store = Store.open(self.path)
-        if (store.info["source"], store.info["parameters"]) != (self.source, self.parameters):
-            raise DataError(
-                self.path,
-                f"holds another build ({store.info['source']} {store.info['parameters']})",
-                "choose another folder, or delete this one",
-            )
+        theirs = store.info["source"], store.info["parameters"]
+        if theirs != (self.source, self.parameters):
+            problem = f"holds another build ({' '.join(map(str, theirs))})"
+            raise DataError(self.path, problem, "choose another folder, or delete this one")
         self.finished = store
         self.skipped = dict(store.info["skipped"])
         self.done = {record.uid for record in store.objects} | set(self.skipped)
 
     def _leave_out(self, entry: dict[str, str]) -> None:
-        self.skipped[entry["skip"]] = entry["reason"]
-        self.done.add(entry["skip"])
-        self._left_out.append(entry)
-
-    def _write_left_out(self) -> None:
-        rows = [
-            [entry["skip"], entry.get("file", ""), entry.get("problem", entry["reason"]), entry.get("remedy", "")]
-            for entry in sorted(self._left_out, key=lambda entry: entry["skip"])
-        ]
-        with open(self.work / LEFT_OUT, "w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([["object", "file", "problem", "what to do"], *rows])
-
-    def _take_lock(self) -> None:
-        if fcntl is None:
-            return
-        self._lock = open(self.work / "lock", "w")
-        try:
-            # Freed by the system when this process dies. Not flock: worker processes inherit that, and may outlive us.
-            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            self._lock = None
-            raise DataError(self.work, "another process is building here", "wait for it, or stop it") from None
-
-    def _release_lock(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        uid, reason = entry["skip"], entry["reason"]
+        self.done.add(uid)
+        self.skipped[uid] = reason
+        self._left_out.append([uid, entry.get("file", ""), entry.get("problem", reason), entry.get("remedy", "")])
 
     def _check_build(self) -> None:
         """An interrupted build goes on only with the same source and parameters."""
@@ -384,9 +377,7 @@ class StoreWriter:
                 self.close()
                 raise DataError(self.work, f"is the rest of another build ({theirs})", "delete this folder")
             return
-        beside = self.work / "build.json.new"
-        beside.write_text(json.dumps(mine), "utf-8")
-        os.replace(beside, note)
+        write_atomically(note, json.dumps(mine).encode())
 
     def _resume(self) -> None:
         """Read the journal, cut everything after the last complete row, and open the files for appending."""
@@ -398,9 +389,7 @@ class StoreWriter:
             bad = rows[keep]["uid"]
             entries = entries[: next(i for i, entry in enumerate(entries) if entry.get("uid") == bad)]
             text = "".join(json.dumps(entry) + "\n" for entry in entries).encode()
-            beside = self.work / "journal.jsonl.new"
-            beside.write_bytes(text)
-            os.replace(beside, journal)
+            write_atomically(journal, text)
             length = len(text)
         self._journal = open(journal, "ab", buffering=0)
         self._journal.truncate(length)
@@ -425,8 +414,7 @@ class StoreWriter:
             path = self.work / f"{name}.npy"
             size = path.stat().st_size if path.exists() else 0
             keep = min(keep, max(0, size - _HEADER_BYTES) // _ROW_BYTES[name])
-        first = max(0, keep - _CHECKED_ON_RESUME)
-        for row in range(first, keep):
+        for row in range(max(0, keep - _CHECKED_ON_RESUME), keep):
             if self._row_sha256(row) != rows[row]["sha256"]:
                 return row
         return keep
@@ -492,11 +480,8 @@ def _npy_header(name: str, count: int) -> bytes:
     buffer = io.BytesIO()
     fields = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (count, *shape)}
     np.lib.format.write_array_header_1_0(buffer, fields)
-    text = buffer.getvalue()
-    if len(text) != _HEADER_BYTES:  # older numpy pads less; the format allows any padding before the newline
-        padded = text[10:].rstrip().ljust(_HEADER_BYTES - 11) + b"\n"
-        text = text[:8] + (_HEADER_BYTES - 10).to_bytes(2, "little") + padded
-    return text
+    assert buffer.tell() == _HEADER_BYTES
+    return buffer.getvalue()
 
 
 def _write_all(file: io.FileIO, data) -> None:
@@ -533,13 +518,6 @@ def _read_journal(path: Path) -> tuple[list[dict], int]:
             break
         length += len(line)
     return entries, length
-
-
-def _count(names: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    return dict(sorted(counts.items()))
 
 
 def _files_sha256(folder: Path, names: Iterable[str]) -> dict[str, str]:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
-import time
+import shutil
 from pathlib import Path
 
+from filelock import FileLock
+
 from compress3d import paths
-from compress3d.data.shapenet.builder import build_shapenet, sha256_of
+from compress3d.data.shapenet.build import build_shapenet, sha256_of
 from compress3d.data.store import Store
 from compress3d.errors import DataError
 
 
 def open_test_set() -> Store:
     """The held-out real CAD models that ship with the repository, as a store; built in the cache on first use.
-
-    Two processes may do it at once: each builds beside, and the first to finish gives it the name.
 
     Raises:
         DataError: the shipped archive is missing or broken.
@@ -26,20 +23,12 @@ def open_test_set() -> Store:
     if not archive.is_file():
         raise DataError(archive, "is missing", "restore it from the repository (git checkout -- data)")
     shipped = sha256_of(archive)
-    if _holds(out, shipped):
-        return Store.open(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix="cad-test.") as beside:
-        build_shapenet(archive, Path(beside) / "new", workers=0)
-        for _ in range(10):
-            try:
-                os.rename(Path(beside) / "new", out)
-                break
-            except OSError:  # a folder is there: another process was faster, or the archive is newer than the folder
-                if _holds(out, shipped):
-                    break
-                with contextlib.suppress(OSError):
-                    os.rename(out, Path(beside) / f"old{time.monotonic_ns()}")
+    with FileLock(out.with_name("cad-test.lock")):  # where several processes ask at once, the first one builds
+        if not _holds(out, shipped):
+            for rest in (out, out.with_name("cad-test.partial")):
+                shutil.rmtree(rest, ignore_errors=True)
+            build_shapenet(archive, out, workers=0)
     return Store.open(out)
 
 

@@ -15,13 +15,13 @@ GRID = 32
 RAYS = 4  # rays a voxel column and axis: 128^2 from each side
 
 
-def grid_frame(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, float]:
+def bounding_cube(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, float]:
     """Origin (3,) and side of the cube around a bounding box: centred, its longest side fills the cube."""
     side = float((high - low).max())
     return (low + high) / 2 - side / 2, side
 
 
-def carve(mesh: Mesh, grid: int = GRID, rays: int = RAYS, scene=None) -> np.ndarray:
+def space_carve(mesh: Mesh, grid: int = GRID, rays: int = RAYS, scene=None) -> np.ndarray:
     """Occupancy of a mesh.
 
     Args:
@@ -34,7 +34,7 @@ def carve(mesh: Mesh, grid: int = GRID, rays: int = RAYS, scene=None) -> np.ndar
         bool (grid, grid, grid), indexed [x, y, z]; a voxel is occupied where any of its rays^3 parts is.
     """
     fine = grid * rays
-    origin, side = grid_frame(*(corner.astype(float) for corner in mesh.bounds))
+    origin, side = bounding_cube(*(corner.astype(float) for corner in mesh.bounds))
     scene = embree_scene(mesh.triangles) if scene is None else scene
     centres = (np.arange(fine) + 0.5) / fine
     a, b = (g.ravel() for g in np.meshgrid(centres, centres, indexing="ij"))
@@ -63,19 +63,15 @@ def carve(mesh: Mesh, grid: int = GRID, rays: int = RAYS, scene=None) -> np.ndar
     return solid.reshape(grid, rays, grid, rays, grid, rays).any((1, 3, 5))
 
 
-def touched(mesh: Mesh, grid: int = GRID, density: int = 6, seed: int = 0) -> np.ndarray:
+def surface_voxels(mesh: Mesh, grid: int = GRID, density: int = 6, seed: int = 0) -> np.ndarray:
     """Voxels that a mesh's surface passes through, found by points spread evenly over it.
 
     Args:
-        mesh: any triangles.
-        grid: voxels a side.
+        mesh, grid: as in `space_carve`, and so is what is returned.
         density: points along a voxel's edge; every corner of a triangle counts too.
         seed: of the points.
-
-    Returns:
-        bool (grid, grid, grid), indexed [x, y, z].
     """
-    origin, side = grid_frame(*(corner.astype(float) for corner in mesh.bounds))
+    origin, side = bounding_cube(*(corner.astype(float) for corner in mesh.bounds))
     corners = mesh.vertices[mesh.faces].astype(float)
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
     edge = side / grid

@@ -1,45 +1,27 @@
-"""Differences between models on the same objects, and between seeds: what a curve's whiskers cannot say."""
+"""Differences between models on the same objects: what a curve's whiskers cannot say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import combinations, pairwise
-from statistics import fmean, stdev, variance
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 
-from compress3d import metrics
 from compress3d.errors import DataError
 from compress3d.figures.tables import MISSING, Table, provenance
+from compress3d.metrics import Difference
 
 LOWER_IS_BETTER = ("picture_loss",)
 ACCOUNTINGS = ("bits", "floats", "payload")  # the kindest way of counting for JPEG 2000
 
 
-class Difference(NamedTuple):
-    """Two models on the same objects at one rate.
-
-    Attributes:
-        rate: nominal compression rate.
-        first, second: labels.
-        mean: of first minus second, over the objects.
-        low, high: its 95 % bootstrap interval.
-        better: label of the better one; None where the interval holds 0.
-    """
-
-    rate: float
-    first: str
-    second: str
-    mean: float
-    low: float
-    high: float
-    better: str | None
-
-    @property
-    def verdict(self) -> str:
-        """ "<label> is better" or "no difference shown"."""
-        return "no difference shown" if self.better is None else f"{self.better} is better"
+def by_model(results: Iterable[Mapping], label: Callable[[str], str]) -> dict[str, dict]:
+    """Results under what `label` makes of their model's name; the runs of one model, such as implicit's, with joined points."""
+    found: dict[str, dict] = {}
+    for result in results:
+        name = label(result["experiment"]["model"]["name"])
+        found.setdefault(name, {**result, "points": []})["points"].extend(result["points"])
+    return found
 
 
 def at_rates(
@@ -79,7 +61,7 @@ def differences(
     rows: Sequence[int] | None = None,
     everywhere: Collection[str] = (),
 ) -> list[Difference]:
-    """Every pair of models at every rate that both serve, with its paired bootstrap interval.
+    """Every pair of models at every rate that both serve.
 
     Args:
         results: label -> contents of a results file, all of the same objects.
@@ -104,9 +86,8 @@ def differences(
         for first, second in combinations(points, 2):
             a, b = (np.array(points[label][key]) for label in (first, second))
             chosen = slice(None) if rows is None else np.asarray(rows)
-            mean, low, high = metrics.paired_interval(a[chosen], b[chosen])
-            wins = None if low <= 0 <= high else (low > 0) != (key in LOWER_IS_BETTER)
-            found.append(Difference(rate, first, second, mean, low, high, {True: first, False: second}.get(wins)))
+            labels = {"first": first, "second": second, "rate": rate, "lower_is_better": key in LOWER_IS_BETTER}
+            found.append(Difference.of(a[chosen], b[chosen], **labels))
     return found
 
 
@@ -118,49 +99,6 @@ def difference_table(found: Sequence[Difference], caption: str = "", digits: int
         for d in found
     ]  # fmt: skip
     return Table(["rate", "pair", "difference", "95 % interval", "verdict"], rows, caption)
-
-
-class Spread(NamedTuple):
-    """How far a curve moves when it is trained again, and along its rates.
-
-    Attributes:
-        over_seeds: pooled deviation of seeds at one rate; None where no rate has two.
-        over_rates: deviation over the rates, of the first seed at each; None where there is one rate only.
-        rises: neighbouring rates (lower, higher) where more compression gave more quality.
-    """
-
-    over_seeds: float | None
-    over_rates: float | None
-    rises: list[tuple[float, float]]
-
-
-def spread(curve: Mapping[float, Sequence[float]]) -> Spread:
-    """Spread over seeds against spread over rates.
-
-    Args:
-        curve: rate -> values of its seeds, the curve's own seed first.
-
-    Example:
-        >>> spread({48: [0.50, 0.54], 384: [0.52]})  # 0.04 / sqrt(2) and 0.02 / sqrt(2)
-        Spread(over_seeds=0.0283, over_rates=0.0141, rises=[(48, 384)])
-    """
-    repeated = [variance(values) for values in curve.values() if len(values) > 1]
-    firsts = {rate: curve[rate][0] for rate in sorted(curve) if len(curve[rate])}
-    return Spread(
-        fmean(repeated) ** 0.5 if repeated else None,
-        stdev(firsts.values()) if len(firsts) > 1 else None,
-        [(a, b) for a, b in pairwise(firsts) if firsts[b] > firsts[a]],
-    )
-
-
-def verdict(values: Sequence, holds: Callable[[Sequence], bool]) -> str:
-    """ "yes" or "no" by a rule; "not run yet" where there are no values to judge.
-
-    Example:
-        >>> verdict([0.1, 0.2], lambda values: all(v > 0 for v in values))
-        'yes'
-    """
-    return "not run yet" if not len(values) else "yes" if holds(values) else "no"
 
 
 def command(run_id: str) -> str:

@@ -1,51 +1,20 @@
-"""Tables of the book: paper | ours | difference | status, and plain ones. Numbers come from files, never typed here.
-
-`book/paper.yml` holds every number that the papers print, once:
-
-    golts2021:
-      table1:
-        ours_60_epochs: {value: 0.66, std: 0.20, where: "Table 1"}
-"""
+"""Tables of the book: paper | ours | difference | status, and plain ones. Numbers come from files, never typed here."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from compress3d import paths
 from compress3d.errors import DataError
+from compress3d.paper import paper as paper  # pages take it from here
 
 MISSING = "–"
 
 
-def paper(key: str, path: Path | None = None) -> dict[str, Any]:
-    """An entry of `book/paper.yml` by its dotted key: at least `value` and `where`.
-
-    Raises:
-        DataError: the file or the key is missing.
-
-    Example:
-        >>> paper("golts2021.table1.ours_60_epochs")["value"]
-        0.66
-    """
-    import yaml
-
-    path = path or paths.book() / "paper.yml"
-    if not path.is_file():
-        raise DataError(path, "does not exist", "restore it from git")
-    node: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for part in key.split("."):
-        if not isinstance(node, dict) or part not in node:
-            raise DataError(path, f"has no entry {key!r}", "look the key up in the file")
-        node = node[part]
-    return node
-
-
 @dataclass(frozen=True)
-class Claim:
+class Quantity:
     """One row of a comparison.
 
     Attributes:
@@ -54,8 +23,6 @@ class Claim:
         ours: our number, or None where there is none yet.
         where: table, figure or section of the paper.
         digits: decimals shown.
-        tolerance: largest difference that counts as "reproduced"; None where the two are not comparable
-            (other data, other scale), and then the status says so.
         note: a few words more.
     """
 
@@ -64,19 +31,12 @@ class Claim:
     ours: float | None
     where: str = ""
     digits: int = 2
-    tolerance: float | None = None
     note: str = ""
 
     @property
     def status(self) -> str:
-        """ "reproduced", "differs", "other data", "not run" or "ours only": decided by rule, not by mood."""
-        if self.ours is None:
-            return "not run"
-        if self.paper is None:
-            return "ours only"
-        if self.tolerance is None:
-            return "other data"
-        return "reproduced" if abs(self.ours - self.paper) <= self.tolerance + 1e-12 else "differs"
+        """ "not run", "ours only" or "other data": what became of a claim is the scoreboard's to say."""
+        return "not run" if self.ours is None else "ours only" if self.paper is None else "other data"
 
     @property
     def difference(self) -> float | None:
@@ -166,17 +126,19 @@ def _cell(value: Any, digits: int) -> str:
     return str(value)
 
 
-def comparison(claims: Sequence[Claim], caption: str = "") -> Table:
-    """paper | ours | difference | status, one claim a row.
+def comparison(quantities: Sequence[Quantity], caption: str = "") -> Table:
+    """paper | ours | difference | status, one quantity a row.
 
     Example:
-        >>> print(comparison([Claim("mIoU, uncompressed", 0.66, 0.51, "Table 1")]))
+        >>> print(comparison([Quantity("mIoU, uncompressed", 0.66, 0.51, "Table 1")]))
+        quantity            paper  ours  difference  status      in the paper
+        mIoU, uncompressed   0.66  0.51       -0.15  other data  Table 1
     """
     rows = []
-    for claim in claims:
-        shown = [None if v is None else f"{v:.{claim.digits}f}" for v in (claim.paper, claim.ours)]
-        gap = None if claim.difference is None else f"{claim.difference:+.{claim.digits}f}"
-        rows.append([claim.name, *shown, gap, claim.status, claim.where, claim.note])
+    for quantity in quantities:
+        shown = [None if v is None else f"{v:.{quantity.digits}f}" for v in (quantity.paper, quantity.ours)]
+        gap = None if quantity.difference is None else f"{quantity.difference:+.{quantity.digits}f}"
+        rows.append([quantity.name, *shown, gap, quantity.status, quantity.where, quantity.note])
     columns = ["quantity", "paper", "ours", "difference", "status", "in the paper", "note"]
     if not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]

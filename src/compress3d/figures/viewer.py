@@ -16,8 +16,8 @@ import numpy as np
 
 from compress3d.errors import DataError
 from compress3d.figures import display
-from compress3d.figures.style import body_colour
-from compress3d.figures.voxels import UNLIT, grid_frame, shade_scale, voxel_scene, voxel_trace
+from compress3d.figures.style import BODY
+from compress3d.figures.voxels import UNLIT, bounding_points, shade_scale, voxel_scene, voxel_trace
 
 Method = str | tuple[str, str]  # a name, or (model, rate): the page then has one selector for each
 
@@ -29,19 +29,19 @@ NOTHING_SENT = "no decoded picture: nothing is sent"  # models without a rate, s
 class Shape:
     """One object of the viewer.
 
-    A method is a name such as "implicit 384:1", or a pair such as ("implicit", "384:1"); models without rates have the
+    A method is a name such as "codec 384:1", or a pair such as ("codec", "384:1"); models without rates have the
     rate "". Beside pairs, a name is a model without rates.
 
     Attributes:
         name: what readers see, such as "chair: Wooden chair".
         grids: method -> occupancy (G, G, G) bool; every object has the same methods.
-        views: the pictures that were taken, uint8 (H, W, 3) each; may be empty.
+        views: the images that were taken, uint8 (H, W, 3) each; may be empty.
         notes: method -> a short text such as "IoU 0.62"; may be empty.
         credit: author and licence of the model.
         decoded: method -> the same views as they arrive, uint8 (H, W, 3) each, as many as `views`. Methods that send no
-            picture are left out, and the viewer says so where the others show theirs.
-        picture_notes: method -> a short text beside its decoded pictures, such as "L1 0.021, 26.3 dB"; for a method
-            without pictures, the words in their place.
+            image are left out, and the viewer says so where the others show theirs.
+        image_notes: method -> a short text beside its decoded images, such as "L1 0.021, 26.3 dB"; for a method
+            without images, the words in their place.
     """
 
     name: str
@@ -50,15 +50,15 @@ class Shape:
     notes: dict[Method, str] = field(default_factory=dict)
     credit: str = ""
     decoded: dict[Method, Sequence[np.ndarray]] = field(default_factory=dict)
-    picture_notes: dict[Method, str] = field(default_factory=dict)
+    image_notes: dict[Method, str] = field(default_factory=dict)
 
 
 def title(method: Method) -> str:
     """A method's name in one text.
 
     Example:
-        >>> title(("implicit", "384:1")), title("ground truth")
-        ('implicit 384:1', 'ground truth')
+        >>> title(("codec", "384:1")), title("ground truth")
+        ('codec 384:1', 'ground truth')
     """
     return method if isinstance(method, str) else " ".join(method).strip()
 
@@ -106,20 +106,20 @@ def from_run_lengths(data: bytes, shape: Sequence[int]) -> np.ndarray:
     return np.repeat(runs, lengths).reshape(tuple(shape))
 
 
-def image_url(picture: np.ndarray) -> str:
-    """A picture as a data URL without loss: WebP or PNG, whichever is smaller.
+def image_url(image: np.ndarray) -> str:
+    """An image as a data URL without loss: WebP or PNG, whichever is smaller.
 
     Args:
-        picture: uint8 (H, W, 3).
+        image: uint8 (H, W, 3).
 
     Raises:
         DataError: another type or shape; floats in [0, 1] would be black.
     """
     from PIL import Image, features
 
-    pixels = np.asarray(picture)
+    pixels = np.asarray(image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise DataError("viewer picture", f"is {pixels.dtype} {pixels.shape}", "give uint8 (H, W, 3)")
+        raise DataError("viewer image", f"is {pixels.dtype} {pixels.shape}", "give uint8 (H, W, 3)")
     ways = {"png": dict(optimize=True)}
     if features.check("webp"):
         ways["webp"] = dict(lossless=True)  # more effort takes 20 times as long and saves nothing at 64 x 64
@@ -142,12 +142,12 @@ def _check(shapes: Sequence[Shape]) -> None:
         if list(shape.grids) != methods or any(np.shape(grid) != side for grid in shape.grids.values()):
             raise DataError(what, "has other methods or another grid than the first object",
                             "give every object the same methods on the same grid")  # fmt: skip
-        for method in [*shape.decoded, *shape.picture_notes]:
+        for method in [*shape.decoded, *shape.image_notes]:
             if method not in methods:
-                raise DataError(what, f"has pictures or a note of {method!r}, of which it has no grid", "add the grid")
-        for method, pictures in shape.decoded.items():
-            if len(pictures) not in (0, len(shape.views)):
-                raise DataError(what, f"has {len(shape.views)} views and {len(pictures)} decoded by {title(method)}",
+                raise DataError(what, f"has images or a note of {method!r}, of which it has no grid", "add the grid")
+        for method, images in shape.decoded.items():
+            if len(images) not in (0, len(shape.views)):
+                raise DataError(what, f"has {len(shape.views)} views and {len(images)} decoded by {title(method)}",
                                 "give the same views of both")  # fmt: skip
 
 
@@ -161,8 +161,8 @@ def _object(shape: Shape, pairs: bool, decoded: bool) -> dict[str, Any]:
         "notes": [shape.notes.get(method, "") for method in shape.grids],
     }
     if decoded:
-        out["decoded"] = [[image_url(picture) for picture in shape.decoded.get(m, ())] for m in shape.grids]
-        out["pictureNotes"] = [shape.picture_notes.get(m) or _default_note(shape, m, pairs) for m in shape.grids]
+        out["decoded"] = [[image_url(image) for image in shape.decoded.get(m, ())] for m in shape.grids]
+        out["pictureNotes"] = [shape.image_notes.get(m) or _default_note(shape, m, pairs) for m in shape.grids]
     return out
 
 
@@ -189,14 +189,14 @@ def payload(
     if chosen is not None and chosen not in methods:
         raise DataError("viewer", f"has no method {chosen!r} to show first", f"choose one of {methods}")
     pairs = not all(isinstance(m, str) for m in methods)
-    decoded = any(len(pictures) for shape in shapes for pictures in shape.decoded.values())
+    decoded = any(len(images) for shape in shapes for images in shape.decoded.values())
     return {
         "side": list(np.shape(shapes[0].grids[methods[0]])),
         "methods": [
             {"name": title(m), "colour": colour, "scale": shade_scale(colour)}
             | (dict(zip(("model", "rate"), _pair(m), strict=True)) if pairs else {})
             for m in methods
-            for colour in [(colours or {}).get(m, body_colour("implicit"))]
+            for colour in [(colours or {}).get(m, BODY)]
         ],
         "lighting": UNLIT,
         "objects": [_object(shape, pairs, decoded) for shape in shapes],
@@ -226,10 +226,10 @@ class Viewer:
 
         pairs = [(shape, method) for shape in self.shapes for method in shape.grids]
         traces = [
-            voxel_trace(shape.grids[m], self.colours.get(m, body_colour("implicit"))).update(visible=n == 0)
+            voxel_trace(shape.grids[m], self.colours.get(m, BODY)).update(visible=n == 0)
             for n, (shape, m) in enumerate(pairs)
         ]
-        frame = grid_frame(self.payload["side"])
+        frame = bounding_points(self.payload["side"])
         buttons = [
             dict(
                 method="restyle",
@@ -262,18 +262,20 @@ def viewer(
 
     Args:
         shapes: the objects, all with the same methods.
-        colours: method -> voxel colour; see `style.body_colour`.
+        colours: method -> voxel colour; `style.BODY` where left out.
         turn: the object turns slowly until it is touched.
         chosen: method shown first; default the first one.
-        controls: show the selectors and the pictures; without them it is a picture that can be turned.
+        controls: show the selectors and the images; without them only the body that can be turned.
 
     Raises:
         DataError: no object, objects with different methods, grids of different sizes, decoded views of an unknown
-            method or not as many as the views, pictures that are not uint8 (H, W, 3), or an unknown `chosen`.
+            method or not as many as the views, images that are not uint8 (H, W, 3), or an unknown `chosen`.
 
     Example:
-        >>> grids = {("ground truth", ""): truth, ("sequential", "48:1"): grid}
-        >>> decoded = {("sequential", "48:1"): pictures}
-        >>> viewer([Shape("chair", grids, views, decoded=decoded)], chosen=("sequential", "48:1"))
+        >>> grid, view = np.ones((4, 4, 4), bool), np.zeros((64, 64, 3), np.uint8)
+        >>> grids = {("ground truth", ""): grid, ("codec", "48:1"): grid}
+        >>> shown = viewer([Shape("cube", grids, [view], decoded={("codec", "48:1"): [view]})])
+        >>> shown.payload["methods"][1]["model"], shown.payload["side"]
+        ('codec', [4, 4, 4])
     """
     return Viewer(shapes, colours, turn, chosen, controls)

@@ -1,4 +1,4 @@
-"""Voxel grids as crisp cubes: one mesh of exposed faces, drawn by plotly (to turn) or by matplotlib (to print).
+"""Voxel grids as crisp cubes, the mesh of their exposed faces drawn by plotly (to turn) or by matplotlib (to print).
 
 Everything is in the object frame: Y up, front towards -Z, right-handed; a grid is indexed [x, y, z].
 """
@@ -10,93 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compress3d.errors import DataError
-from compress3d.figures.style import body_colour, plot_style
+from compress3d.data.camera import position
+from compress3d.data.voxel_mesh import NORMALS, exposed_faces, exposed_mesh
+from compress3d.figures.style import BODY, GREY, plot_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# Outward direction of each kind of face, and its corners counter-clockwise as seen from outside.
-_FACES = (
-    ((-1, 0, 0), ((0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0))),
-    ((1, 0, 0), ((1, 0, 0), (1, 1, 0), (1, 1, 1), (1, 0, 1))),
-    ((0, -1, 0), ((0, 0, 0), (1, 0, 0), (1, 0, 1), (0, 0, 1))),
-    ((0, 1, 0), ((0, 1, 0), (0, 1, 1), (1, 1, 1), (1, 1, 0))),
-    ((0, 0, -1), ((0, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 0))),
-    ((0, 0, 1), ((0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 1, 1))),
-)
-_NORMALS = np.array([direction for direction, _ in _FACES])
 
 AZIMUTH, ELEVATION = 235.0, 25.0  # default view: front left, from a little above
 _DISTANCE = 2.6  # in units of the grid's side; near enough for depth, far enough not to distort
 # Brightness of -x +x -y +y -z +z faces. Painted on, not lit: plotly's light moves with neither camera nor object.
 # Any two sides that meet differ, so edges show from everywhere.
 _BRIGHTNESS = np.array([0.70, 0.53, 0.40, 1.08, 0.88, 0.60])
-
-
-def _grid(occupancy: np.ndarray) -> np.ndarray:
-    grid = np.asarray(occupancy)
-    if grid.ndim != 3:
-        raise DataError("occupancy", f"has shape {grid.shape}", "give one grid (X, Y, Z), such as probability[0] > 0.4")
-    return grid.astype(bool)
-
-
-def exposed_faces(occupancy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Faces between an occupied and an empty voxel.
-
-    Args:
-        occupancy: bool (X, Y, Z).
-
-    Returns:
-        Voxel index (F, 3) int64 behind each face, its corners (F, 4, 3) int64 in voxel units, and its
-        direction (F,) int8: 0..5 for -x +x -y +y -z +z.
-
-    Raises:
-        DataError: the array is not one three-dimensional grid.
-    """
-    grid = _grid(occupancy)
-    padded = np.pad(grid, 1)
-    voxels, corners, directions = [], [], []
-    for number, (step, quad) in enumerate(_FACES):
-        window = tuple(slice(1 + d, 1 + d + n) for d, n in zip(step, grid.shape, strict=True))
-        at = np.argwhere(grid & ~padded[window])
-        voxels.append(at)
-        corners.append(at[:, None, :] + np.array(quad)[None])
-        directions.append(np.full(len(at), number, np.int8))
-    return np.concatenate(voxels), np.concatenate(corners), np.concatenate(directions)
-
-
-def exposed_mesh(occupancy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Welded triangle mesh of the exposed faces: two triangles a face, every corner stored once.
-
-    Args:
-        occupancy: bool (X, Y, Z).
-
-    Returns:
-        Vertices (V, 3), uint8 for grids below 256 a side (else uint16), in voxel units; triangles (T, 3),
-        uint16 where they fit (else int32), counter-clockwise from outside; direction (T,) uint8 of each triangle,
-        0..5 for -x +x -y +y -z +z. The small types matter: plotly ships arrays as base64, and a 32^3 chair weighs
-        35 kB this way instead of 80 kB.
-
-    Raises:
-        DataError: the array is not one three-dimensional grid.
-
-    Example:
-        >>> vertices, triangles, directions = exposed_mesh(np.ones((1, 1, 1), bool))
-        >>> len(vertices), len(triangles)
-        (8, 12)
-    """
-    _, corners, directions = exposed_faces(occupancy)
-    sides = np.array(np.shape(occupancy)) + 1
-    flat = np.ravel_multi_index(corners.reshape(-1, 3).T, sides)
-    used, index = np.unique(flat, return_inverse=True)
-    vertices = np.stack(np.unravel_index(used, sides), axis=1)
-    quads = index.reshape(-1, 4)
-    triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]], axis=1).reshape(-1, 3)
-    small = np.uint8 if max(sides) <= 256 else np.uint16
-    index_type = np.uint16 if len(vertices) < 65536 else np.int32
-    return vertices.astype(small), triangles.astype(index_type), np.repeat(directions, 2).astype(np.uint8)
 
 
 def shades(colour: str) -> np.ndarray:
@@ -112,18 +38,12 @@ def shade_scale(colour: str) -> list[list]:
     return [[number / 5, f"rgb{row}".replace(" ", "")] for number, row in enumerate(rgb)]
 
 
-def camera_eye(azimuth: float, elevation: float, distance: float = 1.0) -> np.ndarray:
-    """Where a camera stands, in the convention of the rendered views: Y up, angles in degrees, (3,) float64."""
-    a, e = np.deg2rad(azimuth), np.deg2rad(elevation)
-    return distance * np.array([np.cos(e) * np.cos(a), np.sin(e), np.cos(e) * np.sin(a)])
-
-
 UNLIT = dict(ambient=1, diffuse=0, specular=0, fresnel=0)  # the shading is in the colours
 
 # --- plotly -------------------------------------------------------------------------------------------------------
 
 
-def voxel_trace(occupancy: np.ndarray, colour: str = body_colour("implicit"), offset: Sequence[float] = (0, 0, 0)):
+def voxel_trace(occupancy: np.ndarray, colour: str = BODY, offset: Sequence[float] = (0, 0, 0)):
     """The grid as a plotly `Mesh3d` with flat shading. `offset` (in voxels) puts several grids into one scene."""
     import plotly.graph_objects as go
 
@@ -138,7 +58,7 @@ def voxel_trace(occupancy: np.ndarray, colour: str = body_colour("implicit"), of
     )  # fmt: skip
 
 
-def grid_frame(sides: Sequence[int]):
+def bounding_points(sides: Sequence[int]):
     """Two unseen points at the grid's ends: a scene with them has the same scale for every object in it."""
     import plotly.graph_objects as go
 
@@ -148,7 +68,7 @@ def grid_frame(sides: Sequence[int]):
 
 def voxel_scene(azimuth: float = AZIMUTH, elevation: float = ELEVATION) -> dict[str, Any]:
     """Layout of a plotly scene: no axes, true proportions, Y up, seen from `azimuth` and `elevation`."""
-    x, y, z = (round(float(value), 4) for value in camera_eye(azimuth, elevation, 1.5))
+    x, y, z = (round(float(value), 4) for value in position(azimuth, elevation, 1.5))
     hidden = dict(visible=False)
     return dict(
         aspectmode="data", xaxis=hidden, yaxis=hidden, zaxis=hidden, bgcolor="rgba(0,0,0,0)",
@@ -158,7 +78,7 @@ def voxel_scene(azimuth: float = AZIMUTH, elevation: float = ELEVATION) -> dict[
 
 def voxel_figure(
     occupancy: np.ndarray,
-    colour: str = body_colour("implicit"),
+    colour: str = BODY,
     azimuth: float = AZIMUTH,
     elevation: float = ELEVATION,
     size: int = 420,
@@ -166,7 +86,7 @@ def voxel_figure(
     """The grid as an interactive `plotly.graph_objects.Figure`; show it in the book with `display.show(figure)`."""
     import plotly.graph_objects as go
 
-    figure = go.Figure([voxel_trace(occupancy, colour), grid_frame(np.shape(occupancy))])
+    figure = go.Figure([voxel_trace(occupancy, colour), bounding_points(np.shape(occupancy))])
     figure.update_layout(
         template="none", showlegend=False, width=size, height=size, margin=dict(l=0, r=0, t=0, b=0),
         paper_bgcolor="rgba(0,0,0,0)", scene=voxel_scene(azimuth, elevation),
@@ -180,7 +100,7 @@ def voxel_figure(
 def project_faces(
     occupancy: np.ndarray, azimuth: float = AZIMUTH, elevation: float = ELEVATION
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Visible faces as polygons in the picture plane, farthest first.
+    """Visible faces as polygons in the image plane, farthest first.
 
     Faces turned away are dropped. The order is exact, not a guess by distance: along any ray from the eye the
     distance to the eye grows in each coordinate, so sorting by its sum over x, y, z never draws a hidden cube last.
@@ -195,11 +115,11 @@ def project_faces(
     """
     voxels, corners, directions = exposed_faces(occupancy)
     shape = np.array(np.shape(occupancy))
-    eye = camera_eye(azimuth, elevation, _DISTANCE)
+    eye = position(azimuth, elevation, _DISTANCE)
     side = float(shape.max())
     points = (corners - shape / 2) / side
     centres = (voxels + 0.5 - shape / 2) / side
-    outward = _NORMALS[directions]
+    outward = NORMALS[directions]
     faces_us = ((eye - points.mean(axis=1)) * outward).sum(axis=1) > 0
 
     forward = -eye / np.linalg.norm(eye)
@@ -218,7 +138,7 @@ def project_faces(
 def draw_voxels(
     ax: Axes,
     occupancy: np.ndarray,
-    colour: str = body_colour("implicit"),
+    colour: str = BODY,
     azimuth: float = AZIMUTH,
     elevation: float = ELEVATION,
 ) -> None:
@@ -237,13 +157,13 @@ def draw_voxels(
     ax.axis("off")
     polygons, directions = project_faces(occupancy, azimuth, elevation)
     if not len(polygons):
-        ax.text(0, 0, "empty", ha="center", va="center", color="#8a8a8a")
+        ax.text(0, 0, "empty", ha="center", va="center", color=GREY)
         return
     fill = shades(colour)[directions]
     ax.add_collection(PolyCollection(polygons, facecolors=fill, edgecolors=fill * 0.82, linewidths=0.25))
 
 
-def voxel_picture(occupancy: np.ndarray, colour: str = body_colour("implicit"), size: float = 3.2, **view) -> Figure:
+def voxel_picture(occupancy: np.ndarray, colour: str = BODY, size: float = 3.2, **view) -> Figure:
     """The static twin of `voxel_figure`: one grid as a matplotlib figure of `size` inches."""
     import matplotlib.pyplot as plt
 
@@ -262,7 +182,7 @@ def gallery(
     cameras: Sequence[tuple[float, float]] | None = None,
     cell: float = 1.35,
 ) -> Figure:
-    """Objects x methods as one picture: the layout of the paper's Table 2.
+    """Objects x methods as one figure: the layout of the paper's Table 2.
 
     Args:
         columns: title -> one entry an object: an image (H, W, 3) uint8, or a grid (X, Y, Z) bool.
@@ -276,7 +196,10 @@ def gallery(
         matplotlib figure; 6 objects x 8 methods take about 1.5 s.
 
     Example:
-        >>> gallery({"photo": photos, "implicit 384:1": grids}, rows=["chair", "car"])
+        >>> photo, grid = np.zeros((64, 64, 3), np.uint8), np.ones((8, 8, 8), bool)
+        >>> figure = gallery({"photo": [photo], "rebuilt": [grid]}, rows=["a cube"])
+        >>> [ax.get_title() for ax in figure.axes]
+        ['photo', 'rebuilt']
     """
     import matplotlib.pyplot as plt
 
@@ -297,7 +220,7 @@ def gallery(
                     ax.imshow(item, interpolation="nearest")
                 else:
                     view = cameras[r] if cameras is not None else (AZIMUTH, ELEVATION)
-                    draw_voxels(ax, item, (colours or {}).get(title, body_colour("implicit")), *view)
+                    draw_voxels(ax, item, (colours or {}).get(title, BODY), *view)
                 if notes and title in notes:
                     ax.text(0.5, 0.02, notes[title][r], transform=ax.transAxes, ha="center", va="top", fontsize=7.5)
         for r, label in enumerate(rows):

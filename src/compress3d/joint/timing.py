@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from compress3d import results
-from compress3d.engine.hardware import commit, describe
+from compress3d.engine.hardware import commit
 from compress3d.joint.compression import CompressionRNN
 from compress3d.joint.direct import Direct
 from compress3d.joint.implicit import Implicit
@@ -190,8 +190,7 @@ def table3(scale_name: str = "paper", repeats: int = 5, device: str | None = Non
         "as_printed": measure(scale_name, repeats=repeats, device=kind),
         "same_rate": measure(scale_name, repeats=repeats, device=kind, same_rate=True),
         "provenance": {
-            "commands": [f"compress3d timing --scale {scale_name} --device {kind}"],
-            **describe(torch.device(kind)),
+            "commands": [f"compress3d study timing --scale {scale_name} --device {kind}"],
             "device": torch.cuda.get_device_name() if kind == "cuda" else f"{platform.machine()} CPU",
             "precision": "float32",
             "commit": commit(),
@@ -201,3 +200,16 @@ def table3(scale_name: str = "paper", repeats: int = 5, device: str | None = Non
     }
     results.save(run_id, data)
     return results.load(run_id)
+
+
+def run(scale: str = "paper", repeats: int = 5, device: str | None = None) -> Iterator[str]:
+    """Time every block and joint model, forward and backward (Table 3), on "cpu" or "cuda"."""
+    found = table3(scale, repeats, device)
+    for name in ("as_printed", "same_rate"):
+        of = found[name]
+        yield f"{name}: {of['iterations']} iterations of N_original, {of['small_iterations']} of N_small"
+        for block, row in of["rows"].items():
+            passes = "  ".join(
+                f"{way} {row[way]:8.1f} ms ({row[f'saving_{way}']:5.1f} % less)" for way in ("forward", "backward")
+            )
+            yield f"  {block:24s} {row['gmac']:7.2f} GMAC  {passes}"

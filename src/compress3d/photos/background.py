@@ -8,31 +8,31 @@ import numpy as np
 from scipy import ndimage
 
 METHODS = ("auto", "keep", "alpha", "border", "black", "white")
-TRANSPARENT = 0.01  # share of a picture that must be see-through before its alpha channel counts as a cut-out
-TOLERANCE = 16  # of 255 in any channel; see `from_border`
-PLAIN = 0.75  # share of the border within the tolerance of one smooth ground; an object may run out of the picture
-SPECK = 0.01  # connected parts below this share of the largest one are dust, not object
-_PATCH = 0.01  # of the short side: enclosed patches of ground at least so wide are taken away too
+TRANSPARENT_FRACTION = 0.01  # share of a picture that must be see-through before its alpha channel counts as a cut-out
+TOLERANCE = 16  # of 255 in any channel; see `segment_border`
+PLAIN_FRACTION = 0.75  # of the border within the tolerance of one smooth background; an object may run out of it
+SPECK_FRACTION = 0.01  # connected parts below this share of the largest one are dust, not object
+_PATCH = 0.01  # of the short side: enclosed patches of background at least so wide are taken away too
 _RING = 0.015  # of the short side: how wide a border is looked at
 
 
-class Cut(NamedTuple):
-    """An object cut out.
+class Segmentation(NamedTuple):
+    """Where the object is.
 
     Attributes:
         alpha: uint8 (h, w), 255 where the object is.
         method: what was done, in words.
-        known: False where nothing told object and background apart, and all was kept.
+        segmented: False where nothing told object and background apart, and all was kept.
         warnings: what the reader should know.
     """
 
     alpha: np.ndarray
     method: str
-    known: bool
+    segmented: bool
     warnings: tuple[str, ...] = ()
 
 
-def cut_out(pixels: np.ndarray, method: str = "auto") -> Cut:
+def segment(pixels: np.ndarray, method: str = "auto") -> Segmentation:
     """Tell the object from its background.
 
     Args:
@@ -46,37 +46,29 @@ def cut_out(pixels: np.ndarray, method: str = "auto") -> Cut:
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, not {method!r}")
-    if method == "auto":
-        return _automatic(pixels)
+    keep = np.full(pixels.shape[:2], 255, np.uint8)
     if method == "keep":
-        return Cut(np.full(pixels.shape[:2], 255, np.uint8), "background kept", False)
-    if method == "alpha":
+        return Segmentation(keep, "background kept", False)
+    if method == "alpha" or (method == "auto" and (pixels[..., 3] < 128).mean() >= TRANSPARENT_FRACTION):
         return _by_alpha(pixels)
     rgb = _over_white(pixels)
-    if method == "border":
-        ground, plain = smooth_ground(rgb)
-        warnings = () if plain >= PLAIN else (f"the border is not plain ({plain:.0%} of it is near one colour)",)
-        return Cut(from_border(rgb, ground), "plain border removed", True, warnings)
-    colour = np.full(rgb.shape, 0 if method == "black" else 255, np.float32)
-    return Cut(from_border(rgb, colour), f"{method} border removed", True)
+    if method in ("black", "white"):
+        colour = np.full(rgb.shape, 0 if method == "black" else 255, np.float32)
+        return Segmentation(segment_border(rgb, colour), f"{method} border removed", True)
+    background, plain = fit_background(rgb)
+    if plain < PLAIN_FRACTION and method == "auto":
+        warning = f"no plain background ({plain:.0%} of the border is near one colour): all of it was kept"
+        return Segmentation(keep, "background kept", False, (warning,))
+    warnings = () if plain >= PLAIN_FRACTION else (f"the border is not plain ({plain:.0%} of it is near one colour)",)
+    return Segmentation(segment_border(rgb, background), "plain border removed", True, warnings)
 
 
-def _automatic(pixels: np.ndarray) -> Cut:
-    if (pixels[..., 3] < 128).mean() >= TRANSPARENT:
-        return _by_alpha(pixels)
-    rgb = _over_white(pixels)
-    ground, plain = smooth_ground(rgb)
-    if plain >= PLAIN:
-        return Cut(from_border(rgb, ground), "plain border removed", True)
-    warning = f"no plain background ({plain:.0%} of the border is near one colour): all of it was kept"
-    return Cut(np.full(pixels.shape[:2], 255, np.uint8), "background kept", False, (warning,))
-
-
-def _by_alpha(pixels: np.ndarray) -> Cut:
+def _by_alpha(pixels: np.ndarray) -> Segmentation:
     alpha = pixels[..., 3]
     if alpha.min() == 255:
-        return Cut(alpha.copy(), "background kept", False, ("the picture has no transparency to go by",))
-    return Cut(np.where(largest_parts(alpha > 127, reach=2), alpha, 0).astype(np.uint8), "cut out by alpha", True)
+        return Segmentation(alpha.copy(), "background kept", False, ("the picture has no transparency to go by",))
+    kept = np.where(largest_parts(alpha > 127, reach=2), alpha, 0).astype(np.uint8)
+    return Segmentation(kept, "cut out by alpha", True)
 
 
 def _over_white(pixels: np.ndarray) -> np.ndarray:
@@ -85,11 +77,11 @@ def _over_white(pixels: np.ndarray) -> np.ndarray:
     return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def smooth_ground(rgb: np.ndarray) -> tuple[np.ndarray, float]:
-    """The ground that the border suggests, and the share of the border that agrees with it.
+def fit_background(rgb: np.ndarray) -> tuple[np.ndarray, float]:
+    """The background that the border suggests, and the share of the border that agrees with it.
 
-    Paper and walls are lit unevenly, so the ground is a quadratic in both directions, fitted to the border three times,
-    each time to the part that agrees.
+    Paper and walls are lit unevenly, so the background is a quadratic in both directions, fitted to the border three
+    times, each time to the part that agrees.
 
     Args:
         rgb: uint8 (h, w, 3).
@@ -115,26 +107,25 @@ def smooth_ground(rgb: np.ndarray) -> tuple[np.ndarray, float]:
     return np.clip(terms @ weights, 0, 255), float(agrees.mean())
 
 
-def from_border(rgb: np.ndarray, ground: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
-    """Alpha of what is left when everything near `ground` and connected to the border is taken away.
+def segment_border(rgb: np.ndarray, background: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
+    """Alpha of what is left when everything near `background` and connected to the border is taken away.
 
     So are patches inside, between the legs of a chair for example, that are twice as near and at least 1 % of the
     picture wide: narrower ones are more often light spots of the object. That lifts the mIoU of objects rebuilt from
     photographs on white paper from 0.407 to 0.415; the outline itself gives 0.420.
 
-    Measured on every fourth test object, `scenes.on_paper` as a JPEG of 640 pixels: IoU of what is found with the true
-    outline 0.98 on white paper, 0.96 on grey with a shade of 35 levels, 0.94 on blue with a noise of 8. A tolerance of
-    24 takes as much on white but eats into grey objects on grey.
+    Measured on every fourth test object, `synthetic.on_paper` as a JPEG of 640 pixels: IoU of what is found with the
+    true outline 0.98 on white paper, 0.96 on grey with a shade of 35 levels, 0.94 on blue with a noise of 8. A
+    tolerance of 24 takes as much on white but eats into grey objects on grey.
 
     Args:
-        rgb: uint8 (h, w, 3).
-        ground: float32 (h, w, 3), the background's colour at each pixel.
+        rgb, background: uint8 and float32 (h, w, 3): the picture, and the background's colour at each pixel.
         tolerance: largest difference in any channel, of 255.
 
     Returns:
         uint8 (h, w), 0 or 255.
     """
-    difference = np.abs(rgb.astype(np.float32) - ground).max(axis=-1)
+    difference = np.abs(rgb.astype(np.float32) - background).max(axis=-1)
     parts, _ = ndimage.label(difference <= tolerance)
     rim = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
     outside = np.isin(parts, rim[rim > 0])
@@ -150,5 +141,5 @@ def largest_parts(mask: np.ndarray, reach: int = 0) -> np.ndarray:
         return mask
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
-    kept = (sizes >= SPECK * sizes.max())[parts]
+    kept = (sizes >= SPECK_FRACTION * sizes.max())[parts]
     return ndimage.binary_dilation(kept, iterations=reach) if reach else kept

@@ -14,6 +14,7 @@ SUFFIXES = frozenset(
     ".avif .bmp .gif .heic .heif .j2k .jfif .jp2 .jpe .jpeg .jpg .mpo .pbm .pgm .png .pnm .ppm .psd .qoi .tga .tif"
     " .tiff .webp".split()
 )
+_ENDINGS = "*.jpg, *.png, *.webp or *.tif"
 
 
 def collect(names: Iterable[str | Path]) -> list[Path]:
@@ -38,13 +39,11 @@ def collect(names: Iterable[str | Path]) -> list[Path]:
         if path.is_dir():
             inside = _pictures(path.iterdir())
             if not inside:
-                raise DataError(path, "holds no picture", f"name a folder with files such as {_some_endings()}")
+                raise DataError(path, "holds no picture", f"name a folder with files such as {_ENDINGS}")
         elif not path.exists() and glob.has_magic(str(name)):
             inside = _pictures(Path(hit) for hit in glob.glob(str(name), recursive=True))
             if not inside:
-                raise DataError(
-                    str(name), "matches no picture", f"give a pattern that files such as {_some_endings()} fit"
-                )
+                raise DataError(str(name), "matches no picture", f"give a pattern that files such as {_ENDINGS} fit")
         else:
             inside = [path]
         found.update(dict.fromkeys(inside))
@@ -63,7 +62,3 @@ def _natural(path: Path) -> tuple:
     """Sorts numbers in names by value."""
     words = re.split(r"(\d+)", path.name.lower())
     return (str(path.parent), [int(word) if word.isdigit() else word for word in words], path.name)
-
-
-def _some_endings() -> str:
-    return "*.jpg, *.png, *.webp or *.tif"

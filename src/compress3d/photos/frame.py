@@ -11,8 +11,8 @@ from PIL import Image
 # views framed again by this file, is 0.375 and not 0.420 (implicit 384:1; 0.449 with the cameras' own framing).
 FILL = 0.71
 BELOW = 0.033
-_GROUND_NOISE = 16  # of 255: JPEG does that to a plain ground
-GROUNDS = {"black": 0, "white": 255, "random": 240, "pictures": 240}  # what a run's background looks like in tests
+_BACKGROUND_NOISE = 16  # of 255: JPEG does that to a plain background
+BACKGROUND_GREY = {"black": 0, "white": 255, "random": 240, "pictures": 240}  # of a run's background, in tests
 
 
 def bounding_box(alpha: np.ndarray) -> tuple[int, int, int, int] | None:
@@ -35,23 +35,17 @@ def square(box: tuple[int, int, int, int], fill: float = FILL, below: float = BE
     return (left + right - side) / 2, (top + bottom - side) / 2 - below * side, side
 
 
-def whole(width: int, height: int) -> tuple[float, float, float]:
-    """The smallest square around a whole picture: left, top, side."""
-    side = float(max(width, height))
-    return (width - side) / 2, (height - side) / 2, side
-
-
 def resample(
-    pixels: np.ndarray, alpha: np.ndarray, crop: tuple[float, float, float], size: int, ground: int = 0
+    pixels: np.ndarray, alpha: np.ndarray, crop: tuple[float, float, float], size: int, background: int = 0
 ) -> np.ndarray:
-    """The square `crop` of a picture over a plain ground.
+    """The square `crop` of a picture over a plain background.
 
     Args:
         pixels: uint8 (h, w, 4), straight alpha.
         alpha: uint8 (h, w), what belongs to the object; what is see-through in `pixels` stays so.
-        crop: left, top, side in pixels; may reach beyond the picture, where there is ground.
+        crop: left, top, side in pixels; may reach beyond the picture, where there is background.
         size: side of the result.
-        ground: its grey value.
+        background: its grey value.
 
     Returns:
         uint8 (size, size, 3): means over the area of each pixel; interpolated where the crop is smaller than `size`.
@@ -65,19 +59,19 @@ def resample(
     box = (left - x0, top - y0, left - x0 + side, top - y0 + side)
     way = Image.Resampling.BOX if side >= size else Image.Resampling.BILINEAR
     small = np.asarray(canvas.resize((size, size), way, box=box)).astype(np.float32)
-    over = small[..., :3] + ground * (1 - small[..., 3:] / 255)
+    over = small[..., :3] + background * (1 - small[..., 3:] / 255)
     return np.clip(over + 0.5, 0, 255).astype(np.uint8)
 
 
-def runs_through(picture: np.ndarray, ground: int = 0) -> float:
-    """How far a picture is filled from edge to edge: 1 where two opposite edges hold no ground at all, uint8 (S, S, 3).
+def border_occupancy(image: np.ndarray, background: int = 0) -> float:
+    """How far an image is filled from edge to edge: 1 where two opposite edges hold no background at all.
 
     Args:
-        picture: what a network sees.
-        ground: grey value of the ground it knows.
+        image: what a network sees, uint8 (S, S, 3).
+        background: grey value of the background it knows.
 
     Returns:
         Share in [0, 1] of the emptier edge, of the fuller pair of opposite edges.
     """
-    filled = np.abs(picture.astype(int) - ground).max(axis=-1) > _GROUND_NOISE
+    filled = np.abs(image.astype(int) - background).max(axis=-1) > _BACKGROUND_NOISE
     return float(max(min(filled[0].mean(), filled[-1].mean()), min(filled[:, 0].mean(), filled[:, -1].mean())))

@@ -1,4 +1,4 @@
-"""A rebuilt object as files: .glb, .obj, .npz and an .html viewer."""
+"""A reconstructed object as files: .glb, .obj, .npz and an .html viewer."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from compress3d.errors import ConfigError, DataError
 from compress3d.io import write_atomically
+from compress3d.photos.confidence import Assessment
 from compress3d.photos.meshes import glb_bytes, obj_bytes
-from compress3d.photos.rebuild import Rebuilt
-from compress3d.photos.trust import Trust
+from compress3d.photos.reconstruction import Reconstruction
 
 SUFFIXES = (".glb", ".obj", ".npz", ".html")
 
@@ -26,15 +26,14 @@ def check_names(paths: Iterable[str | Path]) -> list[Path]:
     found = [Path(path) for path in paths]
     for path in found:
         if path.suffix.lower() not in SUFFIXES:
-            raise ConfigError(
-                path, "is of no kind that can be written", f"end its name in one of {', '.join(SUFFIXES)}"
-            )
+            remedy = f"end its name in one of {', '.join(SUFFIXES)}"
+            raise ConfigError(path, "is of no kind that can be written", remedy)
         if path.is_dir():
             raise ConfigError(path, "is a folder", "name a file in it")
     return found
 
 
-def npz_bytes(rebuilt: Rebuilt, trust: Trust) -> bytes:
+def npz_bytes(found: Reconstruction, assessment: Assessment) -> bytes:
     """Arrays for numpy.
 
     `probability` float16 (G, G, G), `occupancy` bool (G, G, G), `pictures` uint8 (V, S, S, 3) as the network saw them,
@@ -42,33 +41,24 @@ def npz_bytes(rebuilt: Rebuilt, trust: Trust) -> bytes:
     """
     buffer = io.BytesIO()
     np.savez_compressed(
-        buffer,
-        probability=rebuilt.probability.astype(np.float16),
-        occupancy=rebuilt.occupancy,
-        pictures=np.stack([photo.picture for photo in rebuilt.photos]),
-        threshold=rebuilt.threshold,
-        run=rebuilt.run.id,
-        rate=rebuilt.setting.rate,
-        photos=[str(photo.path) for photo in rebuilt.photos],
-        confidence=trust.confidence,
-        trusted=not trust.reasons,
-    )
+        buffer, probability=found.probability.astype(np.float16), occupancy=found.occupancy,
+        pictures=np.stack([photo.image for photo in found.photos]), photos=[str(photo.path) for photo in found.photos],
+        threshold=found.threshold, run=found.run.id, rate=found.setting.rate, confidence=assessment.confidence,
+        trusted=not assessment.reasons,
+    )  # fmt: skip
     return buffer.getvalue()
 
 
-def origin(rebuilt: Rebuilt, trust: Trust) -> dict:
+def origin(found: Reconstruction, assessment: Assessment) -> dict:
     """How the object came to be, as JSON values: kept inside .glb files."""
     return {
-        "run": rebuilt.run.id,
-        "rate": rebuilt.setting.rate,
-        "threshold": rebuilt.threshold,
-        "photos": [photo.path.name for photo in rebuilt.photos],
-        "meanVoxelConfidence": round(trust.confidence, 4),
-        "verdict": trust.sentence,
-    }
+        "run": found.run.id, "rate": found.setting.rate, "threshold": found.threshold,
+        "photos": [photo.path.name for photo in found.photos],
+        "meanVoxelConfidence": round(assessment.confidence, 4), "verdict": assessment.sentence,
+    }  # fmt: skip
 
 
-def write(path: str | Path, rebuilt: Rebuilt, trust: Trust) -> Path:
+def write(path: str | Path, found: Reconstruction, assessment: Assessment) -> Path:
     """Write one file, beside its place and renamed; its suffix says what kind.
 
     Raises:
@@ -76,21 +66,21 @@ def write(path: str | Path, rebuilt: Rebuilt, trust: Trust) -> Path:
         DataError: no voxel is occupied, or the file cannot be written.
     """
     (path,) = check_names([path])
-    if not rebuilt.occupancy.any():
-        highest = f"the highest probability is {rebuilt.probability.max():.2f}"
+    if not found.occupancy.any():
+        highest = f"the highest probability is {found.probability.max():.2f}"
         remedy = f"lower --threshold ({highest}), or take better photographs"
-        raise DataError(path, f"would be empty: no voxel is above {rebuilt.threshold:g}", remedy)
+        raise DataError(path, f"would be empty: no voxel is above {found.threshold:g}", remedy)
     kind = path.suffix.lower()
     if kind == ".glb":
-        data = glb_bytes(rebuilt.occupancy, path.stem, origin(rebuilt, trust))
+        data = glb_bytes(found.occupancy, path.stem, origin(found, assessment))
     elif kind == ".obj":
-        data = obj_bytes(rebuilt.occupancy, path.stem)
+        data = obj_bytes(found.occupancy, path.stem)
     elif kind == ".npz":
-        data = npz_bytes(rebuilt, trust)
+        data = npz_bytes(found, assessment)
     else:
         from compress3d.photos.viewer_page import page  # draws: needs the book's packages
 
-        data = page(rebuilt, trust, path.stem).encode()
+        data = page(found, assessment, path.stem).encode()
     try:
         write_atomically(path, data)
     except OSError as error:

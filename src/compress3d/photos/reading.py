@@ -19,7 +19,7 @@ from compress3d.errors import DataError
 
 #: What cameras, scanners and image editors write. Not all that Pillow knows: EPS would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "JPEG2000", "PPM", "PSD", "QOI", "TGA")
-WORK = 1024  # the long side after shrinking is 1024..2047: an object on 5 % of the picture still has 230 pixels a side
+WORKING_SIDE = 1024  # the long side is 1024..2047: an object on 5 % of the picture still has 230 pixels a side
 MIN_SIDE = 8  # below, nothing can be seen
 MOST_PIXELS = 200_000_000  # the largest sensor of a phone
 #: Bytes a pixel that reading takes at its peak, measured on 50 megapixels; others take 5 (JPEG: progressive, 4:4:4).
@@ -30,23 +30,14 @@ _DEPTHS = (8, 10, 12, 14, 16, 24, 32)  # bits that cameras and scanners really f
 _DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _REDUCIBLE = ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV")  # modes of which Pillow forms means
 _ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_TURN_WORDS = {
-    2: "mirrored",
-    3: "turned by 180 degrees",
-    4: "flipped upside down",
-    5: "mirrored and turned left",
-    6: "turned right",
-    7: "mirrored and turned right",
-    8: "turned left",
+_TURNS = {  # by EXIF orientation
+    2: ("mirrored", Image.Transpose.FLIP_LEFT_RIGHT),
+    3: ("turned by 180 degrees", Image.Transpose.ROTATE_180),
+    4: ("flipped upside down", Image.Transpose.FLIP_TOP_BOTTOM),
+    5: ("mirrored and turned left", Image.Transpose.TRANSPOSE),
+    6: ("turned right", Image.Transpose.ROTATE_270),
+    7: ("mirrored and turned right", Image.Transpose.TRANSVERSE),
+    8: ("turned left", Image.Transpose.ROTATE_90),
 }
 _REMEDY = "save the picture again as JPEG or PNG"
 
@@ -86,8 +77,11 @@ def decode(path: str | Path) -> Decoded:
         DataError: the file is missing, empty, no picture, damaged, smaller than 8 pixels a side, or too large.
 
     Example:
-        >>> decode("IMG_0012.jpg").pixels.shape                                                      # doctest: +SKIP
-        (1512, 2016, 4)
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("CMYK", (300, 200)).save(f"{folder}/a.jpg")
+        ...     decode(f"{folder}/a.jpg").pixels.shape
+        (200, 300, 4)
     """
     path = Path(path)
     _check_file(path)
@@ -107,12 +101,11 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise DataError(path, "is a folder", "name the pictures in it")
     try:
-        size = path.stat().st_size
-        with open(path, "rb"):
-            pass
+        with open(path, "rb") as file:
+            empty = not file.read(1)
     except OSError as error:
         raise DataError(path, f"cannot be read ({error.strerror})", "check its name and permissions") from None
-    if not size:
+    if empty:
         raise DataError(path, "is empty (0 bytes)", "copy it from the camera again")
 
 
@@ -165,9 +158,8 @@ def _decode(image: Image.Image) -> Decoded:
     if frames > 1:
         notes.append(f"first of {frames} frames")
     if kind in ("JPEG", "MPO"):
-        image.draft(
-            None, (WORK, WORK)
-        )  # libjpeg decodes at 1/2, 1/4 or 1/8: 50 megapixels in 0.2 s and 1/64 of the memory
+        # libjpeg decodes at 1/2, 1/4 or 1/8: 50 megapixels in 0.2 s and 1/64 of the memory
+        image.draft(None, (WORKING_SIDE, WORKING_SIDE))
     before = _orientation(image)
     image.load()
     left = _orientation(image)  # Pillow turns TIFF pictures itself, size first, and forgets the tag when it loads them
@@ -179,9 +171,9 @@ def _decode(image: Image.Image) -> Decoded:
     small, note = _srgb(small, profile)
     notes += [note] if note else []
     if left in _TURNS:
-        small = small.transpose(_TURNS[left])
+        small = small.transpose(_TURNS[left][1])
     if orientation in _TURNS:
-        notes.append(f"{_TURN_WORDS[orientation]} (EXIF {orientation})")
+        notes.append(f"{_TURNS[orientation][0]} (EXIF {orientation})")
     if left >= 5:
         size = size[::-1]
     return Decoded(np.array(small), size, mode, kind, orientation, tuple(notes))
@@ -204,7 +196,7 @@ def _shrunk(image: Image.Image) -> tuple[Image.Image, str]:
     Returns:
         The small picture in a mode of 8 bits a channel, and what was done to deep pixels ("" where there are none).
     """
-    factor = max(1, max(image.size) // WORK)
+    factor = max(1, max(image.size) // WORKING_SIDE)
     width, height = image.size
     rows = max(factor, _BAND // width // factor * factor)
     low, high, words = _range(image, rows) if image.mode in _DEEP else (0.0, 1.0, "")

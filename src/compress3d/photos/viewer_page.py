@@ -11,8 +11,8 @@ from pathlib import Path
 from compress3d import paths
 from compress3d.errors import ConfigError
 from compress3d.figures import display
-from compress3d.photos.rebuild import Rebuilt
-from compress3d.photos.trust import Trust
+from compress3d.photos.confidence import Assessment
+from compress3d.photos.reconstruction import Reconstruction
 
 SCRIPTS = ("plotly-book.js", "voxel-viewer.js")  # in this order, after plotly.js
 # The style sheet of the book takes its colours from the theme; here they are said, for light and dark.
@@ -33,19 +33,27 @@ td { padding: 0.3rem 0.8rem 0.3rem 0; vertical-align: top; border-top: 1px solid
 """
 
 
-def page(rebuilt: Rebuilt, trust: Trust, title: str) -> str:
+def page(found: Reconstruction, assessment: Assessment, title: str) -> str:
     """The file's text.
 
     Raises:
         ConfigError: plotly or matplotlib is not installed, or the book's scripts are not there.
     """
-    payload = _payload(rebuilt, trust, title)
-    words = f"{int(rebuilt.occupancy.sum()):,} voxels to turn, drawn by a script."
+    try:
+        import plotly
+
+        payload = _payload(found, assessment, title)
+    except ImportError as error:
+        remedy = "pip install 'compress3d[book]', or write .glb, .obj or .npz"
+        raise ConfigError("an .html viewer", f"needs the package {error.name}", remedy) from None
+    library = Path(plotly.__file__).parent / "package_data/plotly.min.js"
+    scripts = [library.read_text(encoding="utf-8"), *(_asset(name) for name in SCRIPTS)]
+    words = f"{int(found.occupancy.sum()):,} voxels to turn, drawn by a script."
     body = [
         f"<h1>{html.escape(title)}</h1>",
-        f"<p>{len(rebuilt.photos)} photographs, sent at {rebuilt.setting.rate:g}:1, rebuilt by {rebuilt.run.id}.</p>",
-        f"<p{' class=doubt' if trust.reasons else ''}>{html.escape(trust.sentence)}"
-        f" Mean voxel confidence: {trust.confidence:.2f}.</p>",
+        f"<p>{len(found.photos)} photographs, sent at {found.setting.rate:g}:1, rebuilt by {found.run.id}.</p>",
+        f"<p{' class=doubt' if assessment.reasons else ''}>{html.escape(assessment.sentence)}"
+        f" Mean voxel confidence: {assessment.confidence:.2f}.</p>",
         display.fragment("voxel-viewer", payload, "100%", "430px", words),
         "<h2>The photographs</h2>",
         "<table>",
@@ -53,41 +61,30 @@ def page(rebuilt: Rebuilt, trust: Trust, title: str) -> str:
             f"<tr><td>{html.escape(photo.line)}"
             + "".join(f'<br><span class="doubt">{html.escape(warning)}</span>' for warning in photo.warnings)
             + "</td></tr>"
-            for photo in rebuilt.photos
+            for photo in found.photos
         ),
         "</table>",
     ]
-    scripts = "".join(f"<script>{text}</script>\n" for text in _scripts())
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{_asset('compress3d.css')}{_COLOURS}</style>\n{scripts}</head>\n"
+        f"<title>{html.escape(title)}</title>\n<style>{_asset('compress3d.css')}{_COLOURS}</style>\n"
+        + "".join(f"<script>{text}</script>\n" for text in scripts)
+        + "</head>\n"
         "<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"
     )
 
 
-def _payload(rebuilt: Rebuilt, trust: Trust, title: str) -> dict:
-    try:
-        from compress3d.figures.style import body_colour, name
-        from compress3d.figures.viewer import Shape, viewer
+def _payload(found: Reconstruction, assessment: Assessment, title: str) -> dict:
+    from compress3d.figures.viewer import Shape, viewer
+    from compress3d.joint.style import body_colour, label
 
-        method = f"{name(rebuilt.run.model.name)} {rebuilt.setting.rate:g}:1"
-        views = [photo.picture for photo in rebuilt.photos]
-        decoded = {} if rebuilt.received is None else {method: list(rebuilt.received)}
-        note = f"{int(rebuilt.occupancy.sum()):,} voxels, mean voxel confidence {trust.confidence:.2f}"
-        shape = Shape(title, {method: rebuilt.occupancy}, views, {method: note}, decoded=decoded)
-        return viewer([shape], {method: body_colour(rebuilt.run.model.name)}).payload
-    except ImportError as error:
-        raise _needs(error.name) from None
-
-
-def _scripts() -> list[str]:
-    try:
-        import plotly
-    except ImportError as error:
-        raise _needs(error.name) from None
-    library = Path(plotly.__file__).parent / "package_data/plotly.min.js"
-    return [library.read_text(encoding="utf-8"), *(_asset(name) for name in SCRIPTS)]
+    method = f"{label(found.run.model.name)} {found.setting.rate:g}:1"
+    views = [photo.image for photo in found.photos]
+    decoded = {} if found.received is None else {method: list(found.received)}
+    note = f"{int(found.occupancy.sum()):,} voxels, mean voxel confidence {assessment.confidence:.2f}"
+    shape = Shape(title, {method: found.occupancy}, views, {method: note}, decoded=decoded)
+    return viewer([shape], {method: body_colour(found.run.model.name)}).payload
 
 
 def _asset(name: str) -> str:
@@ -96,9 +93,3 @@ def _asset(name: str) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(path, f"cannot be read ({error.strerror})", "restore it from git, or write .glb") from None
-
-
-def _needs(package: str | None) -> ConfigError:
-    return ConfigError(
-        "an .html viewer", f"needs the package {package}", "pip install 'compress3d[book]', or write .glb, .obj or .npz"
-    )

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from compress3d.data.cad.soup import Materials, Soup
+from compress3d.data.cad.materials import Materials
+from compress3d.data.mesh import Mesh
 from compress3d.errors import DataError
 
 POLYGON, STRIP = 0, 4  # kinds of surface; 1 and 2 are lines
@@ -49,7 +50,7 @@ def read_ac3d(
     path: str | Path,
     load: Callable[[str], bytes | None] = lambda name: None,
     skip: Callable[[str], bool] = lambda name: False,
-) -> Soup:
+) -> Mesh:
     """Triangles of an AC3D file in its own frame (Y up).
 
     Args:
@@ -60,16 +61,6 @@ def read_ac3d(
     Raises:
         DataError: the file is missing or broken; the message gives the line.
     """
-    definitions, root = parse(path)
-    return _flatten(definitions, root, Materials(load), skip)
-
-
-def parse(path: str | Path) -> tuple[list[tuple[tuple[float, ...], float]], Node]:
-    """Materials, as (colour, opacity), and the tree of objects.
-
-    Raises:
-        DataError: as `read_ac3d`.
-    """
     try:
         lines = Path(path).read_bytes().decode("latin-1").split("\n")
     except OSError as error:
@@ -78,11 +69,12 @@ def parse(path: str | Path) -> tuple[list[tuple[tuple[float, ...], float]], Node
         raise DataError(path, "is no AC3D file (it does not begin with AC3D)", _REMEDY)
     reader = _Reader(lines)
     try:
-        return reader.file()
+        definitions, root = reader.file()
     except EOFError:
         raise DataError(path, "is truncated", _REMEDY) from None
     except (ValueError, IndexError, RecursionError) as error:
         raise DataError(path, f"is broken in line {reader.at} ({error})", _REMEDY) from None
+    return _flatten(definitions, root, Materials(load), skip)
 
 
 class _Reader:
@@ -212,7 +204,7 @@ def _triangles(surface: Surface) -> list[tuple[int, int, int]]:
     return []
 
 
-def _flatten(definitions: list, root: Node, materials: Materials, skip: Callable[[str], bool]) -> Soup:
+def _flatten(definitions: list, root: Node, materials: Materials, skip: Callable[[str], bool]) -> Mesh:
     """All objects in one frame."""
     vertices, faces, uv, normals, material_of_face = [np.zeros((0, 3))], [], [], [], []
     total = 0
@@ -244,8 +236,8 @@ def _flatten(definitions: list, root: Node, materials: Materials, skip: Callable
             visit(child, rotation, translation)
 
     visit(root, np.eye(3), np.zeros(3))
-    return Soup(
-        np.concatenate(vertices), np.array(faces, np.int64).reshape(-1, 3), np.array(uv, float).reshape(-1, 3, 2),
-        np.array(normals, float).reshape(-1, 3, 3), np.array(material_of_face, np.int64), materials.materials,
-        materials.textures,
+    return Mesh(
+        np.concatenate(vertices), np.array(faces, np.int64).reshape(-1, 3),
+        np.array(normals, float).reshape(-1, 3, 3), np.array(uv, float).reshape(-1, 3, 2),
+        np.array(material_of_face, np.int64), materials.materials, materials.textures,
     )  # fmt: skip

@@ -6,9 +6,7 @@ duplicate of whom.
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,7 +21,7 @@ from compress3d.data.camera import VIEWS, sample_cameras
 from compress3d.data.parallel import ordered_map
 from compress3d.data.render import SUPERSAMPLING, Renderer
 from compress3d.data.store import GRID, ObjectRecord, Store, StoreWriter
-from compress3d.data.voxelize import carve
+from compress3d.data.voxelize import space_carve
 from compress3d.errors import DataError
 
 #: Models with one of these flags stay in the store, but nothing is trained or tested on them.
@@ -52,9 +50,6 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, 
 
     Raises:
         DataError: a source does not exist, or no source holds a model.
-
-    Example:
-        >>> build_cad(["/usr/share"], "_cache/cad")                  # doctest: +SKIP
     """
     models = find_models(sources)
     if limit is not None and limit < len(models):
@@ -70,7 +65,7 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, 
             return writer.finish()
         places = dict(published_split())
         if any(model.uid not in places for model in models):
-            shapes, broken = _all_voxels(models, Path(out), listed, workers)
+            shapes, broken = _all_voxels(models, workers)
             for uid, reason in broken.items():
                 writer.skip(uid, reason)
             places |= assign({model.uid: model.category for model in models if model.uid in shapes}, shapes, places)
@@ -82,11 +77,9 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, 
                 writer.skip(model.uid, problem)
             else:
                 writer.add(_record(model, places[model.uid], flags), *arrays)
-        store = writer.finish()
+        return writer.finish()
     finally:
         writer.close()
-    _journal(Path(out)).unlink(missing_ok=True)
-    return store
 
 
 def find_models(sources: Iterable[str | Path]) -> list[Model]:
@@ -122,17 +115,14 @@ def flags_of(model_extent: np.ndarray, alpha: np.ndarray, voxels: int) -> list[s
         alpha: uint8 (V, H, W) of its views.
         voxels: how many are occupied.
     """
-    touched = alpha[alpha > 8]
-    flags = []
-    if model_extent.min() < FLAT:
-        flags.append("flat")
-    if voxels < FEW_VOXELS:
-        flags.append("few_voxels")
-    if alpha.mean() / 255 < TINY:
-        flags.append("tiny_in_image")
-    if not touched.size or touched.mean() / 255 < TRANSPARENT:
-        flags.append("transparent")
-    return flags
+    seen = alpha[alpha > 8]
+    reasons = {
+        "flat": model_extent.min() < FLAT,
+        "few_voxels": voxels < FEW_VOXELS,
+        "tiny_in_image": alpha.mean() / 255 < TINY,
+        "transparent": not seen.size or seen.mean() / 255 < TRANSPARENT,
+    }
+    return [name for name, holds in reasons.items() if holds]
 
 
 def _record(model: Model, place: Place, flags: list[str]) -> ObjectRecord:
@@ -152,58 +142,29 @@ def _object(model: Model) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray] | N
         cameras = cameras_of(model.uid)
         render = Renderer(mesh)
         rgba = np.stack([render(camera) for camera in cameras])
-        occupancy = carve(mesh, scene=render.scene)
+        occupancy = space_carve(mesh, scene=render.scene)
         flags = flags_of(np.ptp(mesh.vertices, axis=0), rgba[..., 3], int(occupancy.sum()))
         return (rgba, occupancy, cameras), flags, "" if occupancy.any() else "no voxel is occupied"
     except DataError as error:
         return None, [], str(error)
 
 
-def _voxels(model: Model) -> tuple[bytes, str]:
+def _voxels(model: Model) -> tuple[np.ndarray | None, str]:
     """Packed occupancy of one model; or nothing, and what is wrong. Runs in a worker."""
     try:
-        solid = carve(model.mesh())
-        return (np.packbits(solid).tobytes(), "") if solid.any() else (b"", "no voxel is occupied")
+        solid = space_carve(model.mesh())
+        return np.packbits(solid), "" if solid.any() else "no voxel is occupied"
     except DataError as error:
-        return b"", str(error)
+        return None, str(error)
 
 
-def _journal(out: Path) -> Path:
-    """Voxels of the first pass, one model a line, so that an interrupted build need not carve again."""
-    return out.with_name(out.name + ".partial.voxels")
-
-
-def _all_voxels(
-    models: list[Model], out: Path, listing: str, workers: int
-) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _all_voxels(models: list[Model], workers: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Occupancy by uid, and the reason for every model that has none."""
-    path = _journal(out)
-    known: dict[str, tuple[bytes, str]] = {}
-    try:
-        first, *lines = path.read_text("utf-8").split("\n")
-        if first == listing:
-            for line in lines[:-1]:  # what follows the last end of line was cut off by a kill
-                entry = json.loads(line)
-                known[entry["uid"]] = base64.b64decode(entry["voxels"]), entry["problem"]
-    except (OSError, ValueError, KeyError):
-        known = {}
-    head = [listing] + [_line(uid, *result) for uid, result in known.items()]
-    with open(path, "w", encoding="utf-8") as journal:
-        journal.write("\n".join(head) + "\n")
-        waiting = [model for model in models if model.uid not in known]
-        found = ordered_map(_voxels, waiting, workers)
-        bar = tqdm(zip(waiting, found, strict=True), total=len(waiting), disable=None, unit="model", desc="voxels")
-        for model, result in bar:
-            known[model.uid] = result
-            journal.write(_line(model.uid, *result) + "\n")
-            journal.flush()
-    shapes = {
-        uid: np.unpackbits(np.frombuffer(data, np.uint8)).astype(bool).reshape(GRID, GRID, GRID)
-        for uid, (data, problem) in known.items()
-        if not problem
-    }
-    return shapes, {uid: problem for uid, (_, problem) in known.items() if problem}
-
-
-def _line(uid: str, data: bytes, problem: str) -> str:
-    return json.dumps({"uid": uid, "voxels": base64.b64encode(data).decode("ascii"), "problem": problem})
+    found = tqdm(ordered_map(_voxels, models, workers), total=len(models), disable=None, unit="model", desc="voxels")
+    shapes, broken = {}, {}
+    for model, (packed, problem) in zip(models, found, strict=True):
+        if problem:
+            broken[model.uid] = problem
+        else:
+            shapes[model.uid] = np.unpackbits(packed).astype(bool).reshape(GRID, GRID, GRID)
+    return shapes, broken

@@ -11,15 +11,11 @@ _ANIMALS = r"dog|cat|horse|chicken|rabbit|deer"
 
 
 def classify(name: str, title: str, shelf: str = "") -> str:
-    """The class of a model.
+    """The class of a model: ShapeNet's word ("chair"), a further class ("bed"), or "other".
 
     Args:
-        name: its id in the library, such as "bathroom_vanity".
-        title: its English name.
+        name, title: its id in the library, such as "bathroom_vanity", and its English name.
         shelf: the library's own category; "Characters" are people and animals.
-
-    Returns:
-        ShapeNet's word ("chair"), a further class ("bed"), or "other".
 
     Example:
         >>> classify("armchair7", "Armchair"), classify("kitchenIsland", "Kitchen island")

@@ -10,7 +10,7 @@ import numpy as np
 
 from compress3d.data.cad.ac3d import read_ac3d
 from compress3d.data.cad.model import Model
-from compress3d.data.cad.soup import Soup
+from compress3d.data.mesh import Mesh
 
 PACKAGE = "flightgear-data-ai"
 NOSE = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])  # their nose looks along -X, ShapeNet's along -Z
@@ -40,24 +40,15 @@ def find(folder: Path) -> list[Model]:
         if _PARTS.search(path.name.lower()) or any(part in ("light", "lights") for part in inside[1:]):
             continue
         home = Path(*parts[: top + 1])
-        models.append(
-            Model(
-                uid=f"FG__{home.name}__{path.stem}",
-                category=_category(home.name),
-                title=home.name,
-                creator="FlightGear team",
-                licence="GPL-2+",
-                url=_URL,
-                package=PACKAGE,
-                path=path,
-                read=read_soup,
-                details={"home": home},
-            )
-        )
+        models.append(Model(
+            uid=f"FG__{home.name}__{path.stem}", category=_category(home.name), title=home.name,
+            creator="FlightGear team", licence="GPL-2+", url=_URL, package=PACKAGE, path=path, read=read_mesh,
+            details={"home": home},
+        ))  # fmt: skip
     return models
 
 
-def read_soup(model: Model) -> Soup:
+def read_mesh(model: Model) -> Mesh:
     """Triangles of one aircraft without effects, nose towards -Z.
 
     Raises:

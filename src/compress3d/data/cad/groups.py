@@ -1,7 +1,7 @@
 """Near duplicates, and a split that keeps them together.
 
-The split is published as split.csv and wins over everything: networks were trained on its train side. `make_split`
-made it from the voxels; `assign` also places models that a later version of a package may bring.
+The split is published as split.csv and wins over everything: networks were trained on its train side.
+`tools/draw_cad_split.py` drew it from the voxels; `assign` also places models that a later version of a package brings.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from importlib import resources
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 SAME_SHAPE = 0.9  # IoU of 32^3 voxels above which two models of a class are one shape: 135 aircraft are 113 shapes
 TEST_TENTHS = 2  # of ten hash values go to the test side
-#: Names that the hash of a group was taken of when the split was drawn.
-_DRAWN_AS = {"airplane": "plane", "loudspeaker": "speaker", "watercraft": "vessel"}
 
 
 @dataclass(frozen=True)
@@ -51,40 +50,12 @@ def shape_groups(occupancy: np.ndarray, threshold: float = SAME_SHAPE) -> np.nda
     overlap = solid @ solid.T
     volume = solid.sum(1)
     same = overlap > threshold * np.maximum(volume[:, None] + volume[None] - overlap, 1)
-    group = np.full(len(solid), -1)
-    count = 0
-    for start in range(len(solid)):
-        if group[start] >= 0:
-            continue
-        waiting = [start]
-        while waiting:
-            member = waiting.pop()
-            if group[member] < 0:
-                group[member] = count
-                waiting += np.flatnonzero(same[member] & (group < 0)).tolist()
-        count += 1
-    return group
+    return connected_components(same, directed=False)[1]
 
 
 def split_of(group: str) -> str:
     """Side of a group by the CRC-32 of its name: about one in five is "test"."""
     return "test" if zlib.crc32(group.encode()) % 10 < TEST_TENTHS else "train"
-
-
-def make_split(categories: dict[str, str], shapes: dict[str, np.ndarray]) -> dict[str, Place]:
-    """Draw a split from nothing but categories and voxels; this is how split.csv was made (flags were added later).
-
-    Args:
-        categories: by uid.
-        shapes: occupancy bool (G, G, G) by uid; the order of the dictionary does not matter.
-    """
-    places = {}
-    for category in sorted(set(categories.values())):
-        uids = sorted((uid for uid in categories if categories[uid] == category), key=_folder)
-        for uid, number in zip(uids, shape_groups(np.stack([shapes[uid] for uid in uids])), strict=True):
-            group = f"{_DRAWN_AS.get(category, category)}{number}"
-            places[uid] = Place(category, group, split_of(group))
-    return places
 
 
 def assign(categories: dict[str, str], shapes: dict[str, np.ndarray], published: dict[str, Place]) -> dict[str, Place]:
@@ -104,8 +75,3 @@ def assign(categories: dict[str, str], shapes: dict[str, np.ndarray], published:
             split = ("train" if known[0][0] else "test") if known else split_of(group)
             places |= {uid: Place(category, group, split) for uid in members if uid not in published}
     return places
-
-
-def _folder(uid: str) -> str:
-    """Path of a model when the split was drawn, whose order numbered the groups ("a-b/" stands before "a/")."""
-    return uid.replace("__", "_").replace(".", "_") + "/"

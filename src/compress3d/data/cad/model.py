@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compress3d.data.cad.soup import Soup
 from compress3d.data.mesh import Mesh
 from compress3d.errors import DataError
 
@@ -32,7 +31,7 @@ class Model:
     url: str
     package: str
     path: Path
-    read: Callable[[Model], Soup]
+    read: Callable[[Model], Mesh]
     details: dict = field(default_factory=dict, hash=False)
 
     def mesh(self) -> Mesh:
@@ -42,7 +41,7 @@ class Model:
             DataError: the file is missing or broken.
         """
         try:
-            return self.read(self).to_mesh(self.path)
+            return self.read(self).cleaned(self.path)
         except DataError:
             raise
         except (OSError, ValueError, IndexError, KeyError, ArithmeticError) as error:

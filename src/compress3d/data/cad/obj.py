@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from compress3d.data.cad.soup import Materials, Soup, fan
+from compress3d.data.cad.materials import Materials
+from compress3d.data.mesh import Mesh, triangulate_fan
 from compress3d.errors import DataError
 
 PLAIN = (0.4, 0.4, 0.4)  # colour where a material is named but defined nowhere (trimesh takes the same grey)
@@ -16,7 +17,7 @@ _REMEDY = "get the package again"
 _OPTION = re.compile(r"-\w+(\s+(-?[\d.]+(e-?\d+)?|on|off)\b)*\s+")  # as in `map_Kd -s 1 1 1 wood.jpg`
 
 
-def read_obj(name: str, load: Callable[[str], bytes | None], where: str) -> Soup:
+def read_obj(name: str, load: Callable[[str], bytes | None], where: str) -> Mesh:
     """Read an OBJ file and what it names.
 
     Args:
@@ -66,10 +67,10 @@ def read_obj(name: str, load: Callable[[str], bytes | None], where: str) -> Soup
     corner = np.array(corners, np.int64).reshape(-1, 3)
     for column, table in ((1, texture), (2, normals)):
         corner[(corner[:, column] < 0) | (corner[:, column] >= len(table)), column] = -1
-    triangles, polygon = fan(np.array(counts, np.int64))
+    triangles, polygon = triangulate_fan(np.array(counts, np.int64))
     chosen = corner[triangles]
-    return Soup(
-        vertices, chosen[..., 0], texture[chosen[..., 1]], normals[chosen[..., 2]],
+    return Mesh(
+        vertices, chosen[..., 0], normals[chosen[..., 2]], texture[chosen[..., 1]],
         np.array(material_of_polygon, np.int64)[polygon], materials.materials, materials.textures,
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ from compress3d.data.cad.classes import classify
 from compress3d.data.cad.licences import read_licence
 from compress3d.data.cad.model import Model
 from compress3d.data.cad.obj import read_obj
-from compress3d.data.cad.soup import Soup
+from compress3d.data.mesh import Mesh
 from compress3d.errors import DataError
 
 PACKAGE = "sweethome3d-furniture"
@@ -61,7 +61,7 @@ def read_library(path: str | Path) -> list[Model]:
     return [_model(path, entries[number], texts, house) for number in sorted(entries) if "model" in entries[number]]
 
 
-def read_soup(model: Model) -> Soup:
+def read_mesh(model: Model) -> Mesh:
     """Triangles of one model: turned as the catalogue says, scaled to its width, height and depth, front -Z.
 
     Raises:
@@ -69,18 +69,18 @@ def read_soup(model: Model) -> Soup:
     """
     entry = model.details
     where = f"{model.path}!{entry['model']}"
-    soup = read_obj(entry["model"], functools.partial(_member, model.path), where)
-    if not len(soup.faces):
+    mesh = read_obj(entry["model"], functools.partial(_member, model.path), where)
+    if not len(mesh.faces):
         raise DataError(where, "has no faces", _REMEDY)
     if "modelRotation" in entry:
         rotation = np.array(entry["modelRotation"].split(), float)
         if rotation.shape != (9,):
             raise DataError(where, f"has a rotation of {rotation.size} numbers, not 9", _REMEDY)
-        soup = soup.transformed(rotation.reshape(3, 3))
+        mesh = mesh.transformed(rotation.reshape(3, 3))
     target = np.array([float(entry.get(side, "nan")) for side in ("width", "height", "depth")])
-    extent = np.ptp(soup.vertices[np.unique(soup.faces)], axis=0)
+    extent = np.ptp(mesh.vertices[np.unique(mesh.faces)], axis=0)
     known = np.isfinite(target) & (target > 0) & (extent > 1e-9)
-    return soup.transformed(FRONT @ np.diag(np.where(known, target / np.maximum(extent, 1e-9), 1.0)))
+    return mesh.transformed(FRONT @ np.diag(np.where(known, target / np.maximum(extent, 1e-9), 1.0)))
 
 
 def parse_properties(text: str) -> dict[str, str]:
@@ -118,27 +118,19 @@ def _unescape(text: str) -> str:
 def _model(path: Path, entry: dict[str, str], texts: dict[str, bytes], house: str) -> Model:
     file = entry["model"].lstrip("/")
     folder = posixpath.dirname(file) + "/"
-    own = " ".join(
-        data.decode("utf-8", "replace")
-        for name, data in sorted(texts.items())
-        if folder != "/" and name.startswith(folder)
-    )
-    own_licence = read_licence(own)
+    beside = [texts[name] for name in sorted(texts) if folder != "/" and name.startswith(folder)]
+    own = " ".join(text.decode("utf-8", "replace") for text in beside)
+    licence = read_licence(own) or read_licence(house) or "unknown"
     name = entry.get("id", file).split("#")[-1]
+    title = entry.get("name", name)
     page = re.search(r"blendswap\.com/blends?/(?:view/)?\d+", own)
+    details = {key: entry[key] for key in ("width", "height", "depth", "modelRotation") if key in entry}
     return Model(
-        uid=f"{path.stem}__{name}",
-        category=classify(name, entry.get("name", name), entry.get("category", "")),
-        title=entry.get("name", name),
-        creator=_MAKERS.get(path.stem, entry.get("creator", "")),
-        licence=own_licence or read_licence(house) or "unknown",
-        url=f"https://www.{page[0]}" if page else _URL,
-        package=PACKAGE,
-        path=path,
-        read=read_soup,
-        details={key: entry[key] for key in ("width", "height", "depth", "modelRotation") if key in entry}
-        | {"model": file},
-    )
+        uid=f"{path.stem}__{name}", category=classify(name, title, entry.get("category", "")), title=title,
+        creator=_MAKERS.get(path.stem, entry.get("creator", "")), licence=licence,
+        url=f"https://www.{page[0]}" if page else _URL, package=PACKAGE, path=path, read=read_mesh,
+        details={**details, "model": file},
+    )  # fmt: skip
 
 
 def _open(path: Path) -> zipfile.ZipFile:

@@ -12,8 +12,7 @@ from compress3d.data.cad.ac3d import read_ac3d
 from compress3d.data.cad.flightgear import find_picture
 from compress3d.data.cad.licences import copyright_holders, read_licence
 from compress3d.data.cad.model import Model
-from compress3d.data.cad.soup import Soup
-from compress3d.data.mesh import Material
+from compress3d.data.mesh import Material, Mesh
 from compress3d.errors import DataError
 
 PACKAGE = "torcs-data"
@@ -34,7 +33,7 @@ def find(folder: Path) -> list[Model]:
     ]
 
 
-def read_soup(model: Model) -> Soup:
+def read_mesh(model: Model) -> Mesh:
     """Triangles of one car with its four wheels, front towards -Z.
 
     Raises:
@@ -52,7 +51,7 @@ def read_soup(model: Model) -> Soup:
     return add_wheels(body, text).transformed(FRONT)
 
 
-def add_wheels(body: Soup, description: str) -> Soup:
+def add_wheels(body: Mesh, description: str) -> Mesh:
     """A car's body with four wheels: tyre and rim, two cylinders each.
 
     Args:
@@ -77,10 +76,10 @@ def add_wheels(body: Soup, description: str) -> Soup:
                 materials.append(np.full(len(triangles), first + kind))
                 total += len(points)
     added = sum(map(len, faces)) - len(body.faces)
-    return Soup(
+    return Mesh(
         np.concatenate(vertices), np.concatenate(faces),
-        np.concatenate([body.uv, np.zeros((added, 3, 2))]),
         np.concatenate([body.normals, np.full((added, 3, 3), np.nan)]),
+        np.concatenate([body.uv, np.zeros((added, 3, 2))]),
         np.concatenate(materials), [*body.materials, TYRE, RIM], body.textures,
     )  # fmt: skip
 
@@ -119,14 +118,8 @@ def _load_texture(folders: tuple[Path, ...], name: str) -> bytes | None:
 def _model(path: Path) -> Model:
     readme = path.parent / "readme.txt"
     text = readme.read_text("latin-1") if readme.is_file() else ""
+    licence = read_licence(text) or "GPL-2+"  # the package's licence where a car has no other
     return Model(
-        uid=f"TORCS__{path.stem}",
-        category="car",
-        title=path.stem,
-        creator=copyright_holders(text) or "TORCS team",
-        licence=read_licence(text) or "GPL-2+",  # the package's licence where a car has no other
-        url=_URL,
-        package=PACKAGE,
-        path=path,
-        read=read_soup,
-    )
+        uid=f"TORCS__{path.stem}", category="car", title=path.stem, creator=copyright_holders(text) or "TORCS team",
+        licence=licence, url=_URL, package=PACKAGE, path=path, read=read_mesh,
+    )  # fmt: skip

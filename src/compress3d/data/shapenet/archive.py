@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import gzip
-import os
 import posixpath
 import shutil
 import tarfile
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from compress3d.data.shapenet.layout import FILES, Key, folder_in, parse_member
 from compress3d.data.store import in_words
 from compress3d.errors import DataError
+from compress3d.io import atomic_path
 
 ENDINGS = (".tar", ".tgz", ".tar.gz")
 TABLES = ("index.csv", "credits.csv")
@@ -114,9 +114,11 @@ def unpack(archive: Path, folder: Path) -> Path:
     if need > free:
         problem = f"{in_words(need)} are needed to unpack {archive.name}, {in_words(free)} are free"
         raise DataError(folder, problem, "free some space, or choose another disk")
-    beside = plain.with_name(plain.name + ".partial")
+    for left in folder.glob(f".{plain.name}.*"):  # by a killed build: gigabytes that nobody would look for
+        left.unlink()
     try:
         with (
+            atomic_path(plain) as beside,
             open(archive, "rb") as packed,
             gzip.open(packed) as stream,
             open(beside, "wb") as file,
@@ -125,14 +127,10 @@ def unpack(archive: Path, folder: Path) -> Path:
             while block := stream.read(_BLOCK):
                 file.write(block)
                 bar.update(packed.tell() - bar.n)
-    except BaseException as error:
-        beside.unlink(missing_ok=True)  # gigabytes that nobody would look for
+    except (OSError, EOFError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(folder, "the disk became full", "free some space, and run the same command again") from None
-        if isinstance(error, (OSError, EOFError, zlib.error)):
-            raise DataError(archive, f"is no complete archive ({error})", _AGAIN) from None
-        raise
-    os.replace(beside, plain)
+        raise DataError(archive, f"is no complete archive ({error})", _AGAIN) from None
     return plain
 
 

@@ -82,8 +82,3 @@ def decode_metadata(data: bytes, name: str | Path) -> np.ndarray:
     if not np.isfinite(cameras).all():
         raise DataError(name, "holds a number that is not finite", REMEDY)
     return cameras
-
-
-def format_metadata(cameras: np.ndarray) -> str:
-    """The text of `rendering_metadata.txt` for cameras `(24, 5)`; the inverse of `decode_metadata`."""
-    return "".join(" ".join(np.format_float_positional(v, trim="-") for v in row) + "\n" for row in np.float32(cameras))

@@ -8,20 +8,10 @@ from compress3d.data.store import VIEWS
 
 #: The 13 synsets of 3D-R2N2's `shapenet_1000.json` and their names.
 SYNSETS = {
-    "02691156": "airplane",
-    "02828884": "bench",
-    "02933112": "cabinet",
-    "02958343": "car",
-    "03001627": "chair",
-    "03211117": "display",
-    "03636649": "lamp",
-    "03691459": "loudspeaker",
-    "04090263": "rifle",
-    "04256520": "sofa",
-    "04379243": "table",
-    "04401088": "telephone",
-    "04530566": "watercraft",
-}
+    "02691156": "airplane", "02828884": "bench", "02933112": "cabinet", "02958343": "car", "03001627": "chair",
+    "03211117": "display", "03636649": "lamp", "03691459": "loudspeaker", "04090263": "rifle", "04256520": "sofa",
+    "04379243": "table", "04401088": "telephone", "04530566": "watercraft",
+}  # fmt: skip
 CATEGORIES = tuple(SYNSETS.values())
 #: Other names in use for the same classes.
 _ALIASES = {"plane": "airplane", "speaker": "loudspeaker", "vessel": "watercraft", "boat": "watercraft"}

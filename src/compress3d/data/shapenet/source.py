@@ -230,31 +230,6 @@ def _folders(top: str | Path) -> Iterator[os.DirEntry]:
         )
 
 
-def find_items(source: str | Path, unpack_to: str | Path | None = None) -> tuple[list[Item], dict[str, str]]:
-    """All objects of a source, sorted by category folder and model name, and its text tables.
-
-    An object that one half lacks is among them; `read_item` then names the missing file.
-
-    Args:
-        source: see `locate`.
-        unpack_to: where a compressed archive is unpacked to a plain tar once; beside the archive where None.
-
-    Returns:
-        items with `record.split` still empty, and {"index.csv": text, "credits.csv": text} as far as present.
-
-    Raises:
-        DataError: nothing usable is there, or an archive is broken.
-    """
-    found = locate(source)
-    found.list_folders()
-    for archive in found.archives:
-        found.list_archive(archive, Path(unpack_to) if unpack_to else archive.parent)
-    keys = found.keys()
-    if not keys:
-        raise DataError(source, f"holds no {RENDERING}/<synset>/<model>/rendering", "download the data set again")
-    return [found.item(key, record_of(key)) for key in keys], found.tables
-
-
 def record_of(key: Key) -> ObjectRecord:
     """What an object's place tells about it; its split is still empty."""
     return ObjectRecord(uid="/".join(key), category=category_name(key[0]), source="shapenet", split="")

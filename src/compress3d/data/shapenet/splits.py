@@ -107,14 +107,7 @@ def _sorted_parts(keys: list[Key], solid: set[Key]) -> dict[Key, str]:
 
 def _with_tables(record: ObjectRecord, row: dict[str, str], credit: dict[str, str]) -> ObjectRecord:
     uid = row.get("uid") or record.uid
-    return dataclasses.replace(
-        record,
-        uid=uid,
-        source="cad",
-        group=row.get("group") or uid,
-        title=credit.get("title", ""),
-        creator=credit.get("creator", ""),
-        licence=credit.get("licence") or row.get("licence", ""),
-        url=credit.get("url", ""),
-        flags=row.get("flags", ""),
-    )
+    about = {name: credit.get(name, "") for name in ("title", "creator", "url")}
+    licence, group = credit.get("licence") or row.get("licence", ""), row.get("group") or uid
+    flags = row.get("flags", "")
+    return dataclasses.replace(record, uid=uid, source="cad", group=group, licence=licence, flags=flags, **about)

@@ -7,7 +7,7 @@ import colorsys
 import numpy as np
 
 from compress3d.data.mesh import Material
-from compress3d.data.shapes.kit import uniform
+from compress3d.data.shapes.primitives import uniform
 
 TEXTURE_SIDE = 64
 # What each of an object's four materials may be; choices are drawn with equal chances.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from compress3d.data.shapes.kit import SIDES, four_legs, pedestal, rounded_rectangle, uniform
-from compress3d.data.solids import Box, Ellipsoid, Extrusion, Frustum, Lathe, Solid
+from compress3d.data.shapes.primitives import SIDES, four_legs, pedestal, rounded_rectangle, uniform
+from compress3d.data.solids import Box, Ellipsoid, Extrusion, Frustum, Solid, SurfaceOfRevolution
 
 
 def table(rng: np.random.Generator) -> list[Solid]:
@@ -129,7 +129,7 @@ def lamp(rng: np.random.Generator) -> list[Solid]:
     def shade(y: float, R: float) -> Solid:
         if rng.random() < 0.7:
             profile = [(R, 0), (R * uniform(rng, 0.4, 1.0), R * uniform(rng, 0.8, 1.7))]
-            return Lathe([0, y, 0], profile, thickness=0.015 if rng.random() < 0.5 else None, material=1)
+            return SurfaceOfRevolution([0, y, 0], profile, thickness=0.015 if rng.random() < 0.5 else None, material=1)
         return Ellipsoid([0, y + R * 0.6, 0], [R, R * uniform(rng, 0.5, 1), R], material=1)
 
     if kind == "floor":
@@ -145,7 +145,7 @@ def lamp(rng: np.random.Generator) -> list[Solid]:
         profile = [(uniform(rng, 0.03, 0.11), h * i / (n - 1)) for i in range(n)]
         profile[0] = (uniform(rng, 0.07, 0.12), 0)
         neck = Frustum([0, h, 0], [0, h + 0.1, 0], 0.012, sides=10, material=2)
-        return [Lathe([0, 0, 0], profile), neck, shade(h + 0.02, R)]
+        return [SurfaceOfRevolution([0, 0, 0], profile), neck, shade(h + 0.02, R)]
     if kind == "desk":
         a, b = uniform(rng, 0.2, 0.4), uniform(rng, 0.2, 0.4)
         lower, upper = np.radians(uniform(rng, 60, 110)), np.radians(uniform(rng, 0, 50))

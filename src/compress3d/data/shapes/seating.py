@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compress3d.data.shapes.kit import SIDES, four_legs, pedestal, rounded_rectangle, uniform
+from compress3d.data.shapes.primitives import SIDES, four_legs, pedestal, rounded_rectangle, uniform
 from compress3d.data.solids import Box, Ellipsoid, Extrusion, Frustum, Solid, rotation
 
 

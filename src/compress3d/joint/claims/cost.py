@@ -1,0 +1,129 @@
+"""Claims about run time (Sec. 4.4, Table 3), from `compress3d study timing`: ratios, as milliseconds belong to a machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import permutations
+
+from compress3d.claims.rules import CONTRADICTED, PARTLY, REPRODUCED, Answer, Missing, judge_parts
+from compress3d.joint.claims.evidence import JOINT, Evidence, claim, printed
+
+TOLERATED_POINTS = 5  # percentage points by which a saving may differ from the printed one
+TOLERATED_SHARE = 0.10  # share by which two times may differ and count as equal
+WAYS = ("forward", "backward")
+
+
+def where(evidence: Evidence) -> str:
+    """The machine and the size of the networks that were timed, in a few words."""
+    if evidence.timing is None:
+        raise Missing("run compress3d study timing")
+    return f"{evidence.timing['experiment']['scale']} size, {evidence.timing['provenance']['device']}"
+
+
+def ratios(evidence: Evidence, first: str, second: str, conditions: str = "as_printed") -> list[float]:
+    """Time of `first` over that of `second`, forward and backward."""
+    a, b = evidence.times(first, conditions), evidence.times(second, conditions)
+    return [a[way] / b[way] for way in WAYS]
+
+
+def compared(evidence: Evidence, pairs: Sequence[tuple[str, str]], holds: Callable[[float], bool]) -> Answer:
+    """Verdict on the ratios of several pairs of blocks, of which each is a part of the claim."""
+    found = {pair: ratios(evidence, *pair) for pair in pairs}
+    text = ", ".join(f"{first} x {a:.2f} and x {b:.2f} of {second}" for (first, second), (a, b) in found.items())
+    verdict = judge_parts(holds(ratio) for both in found.values() for ratio in both)
+    return verdict, f"Forward and backward: {text.replace('_', ' ')} ({where(evidence)})"
+
+
+def saving(evidence: Evidence, model: str) -> Answer:
+    """Savings of a model against N_original followed by the 3D network, beside the printed ones."""
+    row, same_rate = evidence.times(model), evidence.times(model, "same_rate")
+    ours, equal = ([of[f"saving_{way}"] for way in WAYS] for of in (row, same_rate))
+    theirs = [printed(f"table3.{model}", f"saving_{way}") for way in WAYS]
+    close = all(abs(a - b) <= TOLERATED_POINTS for a, b in zip(ours, theirs, strict=True))
+    verdict = REPRODUCED if close else PARTLY if all(s > 0 for s in ours) else CONTRADICTED
+    text = " and ".join(f"{a:.0f} % ({b})" for a, b in zip(ours, theirs, strict=True))
+    more = "" if model == "implicit" else f"; at one rate {equal[0]:.0f} and {equal[1]:.0f} %"
+    return verdict, f"Saves {text} forward and backward, paper in brackets{more} ({where(evidence)})"
+
+
+@claim("compression-nearly-free")
+def compression_nearly_free(evidence: Evidence) -> Answer:
+    """Implicit takes at most 1.1 times the time and the multiply-adds of the plain 3D network, forward and backward."""
+    found = ratios(evidence, "implicit", "reconstruction")
+    work = evidence.times("implicit")["gmac"] / evidence.times("reconstruction")["gmac"]
+    verdict = judge_parts([all(r <= 1 + TOLERATED_SHARE for r in found), work <= 1 + TOLERATED_SHARE])
+    return verdict, (
+        f"x {found[0]:.2f} forward, x {found[1]:.2f} backward, x {work:.2f} multiply-adds ({where(evidence)})"
+    )
+
+
+@claim("direct-saves-the-3d-encoder")
+def direct_saves_the_3d_encoder(evidence: Evidence) -> Answer:
+    """Direct takes less time than sequential, forward and backward, and fewer multiply-adds."""
+    found = ratios(evidence, "direct", "sequential")
+    work = evidence.times("sequential")["gmac"] - evidence.times("direct")["gmac"]
+    verdict = judge_parts([*(r < 1 for r in found), work > 0])
+    encoder = evidence.times("reconstruction_encoder")["gmac"]
+    return verdict, (
+        f"Direct over sequential: x {found[0]:.2f} forward, x {found[1]:.2f} backward; {work:.1f} GMAC less, "
+        f"the 3D encoder has {encoder:.1f}"
+    )
+
+
+@claim("implicit-much-cheaper")
+def implicit_much_cheaper(evidence: Evidence) -> Answer:
+    """Implicit takes at most half the time of sequential and of direct (4 iterations), forward and backward."""
+    return compared(evidence, [("implicit", model) for model in JOINT[:2]], lambda ratio: ratio <= 0.5)
+
+
+@claim("sequential-speedup")
+def sequential_speedup(evidence: Evidence) -> Answer:
+    """Savings within 5 points of the paper's 15 and 11 %; partly if both are savings."""
+    return saving(evidence, "sequential")
+
+
+@claim("direct-speedup")
+def direct_speedup(evidence: Evidence) -> Answer:
+    """Savings within 5 points of the paper's 26 and 27 %; partly if both are savings."""
+    return saving(evidence, "direct")
+
+
+@claim("implicit-speedup")
+def implicit_speedup(evidence: Evidence) -> Answer:
+    """Savings within 5 points of the paper's 75 and 65 %, times within 10 % of the plain network's; partly: faster."""
+    verdict, text = saving(evidence, "implicit")
+    found = ratios(evidence, "implicit", "reconstruction")
+    same = all(abs(r - 1) <= TOLERATED_SHARE for r in found)
+    verdict = PARTLY if verdict == REPRODUCED and not same else verdict
+    return verdict, f"{text}; x {found[0]:.2f} and x {found[1]:.2f} of the plain network"
+
+
+@claim("codec-dominates-time")
+def codec_dominates_time(evidence: Evidence) -> Answer:
+    """The codec alone takes over half of sequential's and of direct's time, forward and backward."""
+    return compared(evidence, [("compression_small", model) for model in JOINT[:2]], lambda ratio: ratio > 0.5)
+
+
+@claim("decoding-models-cost-extra")
+def decoding_models_cost_extra(evidence: Evidence) -> Answer:
+    """Sequential and direct take at least 1.5 times as long as the 3D network alone, forward and backward."""
+    return compared(evidence, [(model, "reconstruction") for model in JOINT[:2]], lambda ratio: ratio >= 1.5)
+
+
+@claim("three-way-tradeoff")
+def three_way_tradeoff(evidence: Evidence) -> Answer:
+    """At 96 no model beats another in mIoU, L_comp (implicit: none) and forward time at once; partly if one does."""
+    marks, text = {}, []
+    for model in JOINT:
+        point, time = evidence.point(model, 96), evidence.times(model)["forward"]
+        loss = point.get("compression_loss", math.inf)
+        marks[model] = (-point["miou"], loss, time)
+        text.append(f"{model} {point['miou']:.3f} / {loss:.3f} / {time:.0f} ms".replace("inf", "none"))
+    beaten = [
+        f"{a} beats {b}"
+        for a, b in permutations(JOINT, 2)
+        if all(x <= y for x, y in zip(marks[a], marks[b], strict=True)) and marks[a] != marks[b]
+    ]
+    verdict = REPRODUCED if not beaten else PARTLY if len(beaten) == 1 else CONTRADICTED
+    return verdict, f"mIoU / L_comp / forward: {', '.join(text)}" + (f"; {' and '.join(beaten)}" if beaten else "")

@@ -1,0 +1,136 @@
+"""Claims about decoded pictures (Sec. 4.1, 4.5, Appendix). All test pictures stand for the paper's textured ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compress3d.claims.rules import CONTRADICTED, PARTLY, REPRODUCED, Answer, judge, judge_parts, share_above
+from compress3d.joint.claims.evidence import JOINT, NEARLY, RATES, Evidence, claim, payload_first
+from compress3d.metrics import Difference
+
+SIMILAR_LOSS = 1.1  # L_comp within 10 % counts as practically the same
+VISIBLE_DB = 1.0  # dB of PSNR that one may see
+
+
+@claim("jpeg2000-no-detail-at-384")
+def jpeg2000_no_detail_at_384(evidence: Evidence) -> Answer:
+    """At 384 JPEG 2000 (payload) keeps under half of what its pictures at 48 gain in L1 over flat mid-grey."""
+    grey = evidence.point("jpeg2000", 480, "file")  # no file fits: all mid-grey
+    best = evidence.point("jpeg2000", 48)["l1"]
+    left = {
+        a: (grey["l1"] - evidence.point("jpeg2000", 384, a)["l1"]) / (grey["l1"] - best) for a in ("payload", "file")
+    }
+    verdicts = [REPRODUCED if share < 0.5 else CONTRADICTED for share in left.values()]
+    fits = evidence.point("jpeg2000", 384, "file")["fits"]
+    return payload_first(*verdicts), (
+        f"Left of the gain over grey: {left['payload']:.0%} (payload), {left['file']:.0%} (whole files, "
+        f"of which {fits:.0%} fit at all)"
+    )
+
+
+@claim("sequential-decodes-like-small-codec")
+def sequential_decodes_like_small_codec(evidence: Evidence) -> Answer:
+    """L_comp of sequential below 1.1 times N_small's at 48-384, equal schedules; usual rule."""
+    tag = evidence.common_schedule("sequential", "small")
+    found, shares = [], []
+    for rate in RATES:
+        ours, alone = (evidence.picture_loss(m, rate, tag) for m in ("sequential", "small"))
+        found.append(Difference.of(SIMILAR_LOSS * alone, ours))
+        shares.append(np.mean(ours) / np.mean(alone))
+    return judge(found), (
+        f"L_comp x {min(shares):.2f} to x {max(shares):.2f} of N_small's; within 10 % at {share_above(found)} rates"
+    )
+
+
+@claim("direct-decodes-worse")
+def direct_decodes_worse(evidence: Evidence) -> Answer:
+    """L_comp of direct above that of sequential at 48-384; usual rule."""
+    found, shares = [], []
+    for rate in RATES:
+        direct, sequential = (evidence.picture_loss(m, rate) for m in ("direct", "sequential"))
+        found.append(Difference.of(direct, sequential))
+        shares.append(np.mean(direct) / np.mean(sequential))
+    text = f"L_comp x {min(shares):.2f} to x {max(shares):.2f} of sequential's"
+    return judge(found), f"{text}; surely above it at {share_above(found)} rates"
+
+
+@claim("networks-above-jpeg2000-at-high-rates")
+def networks_above_jpeg2000_at_high_rates(evidence: Evidence) -> Answer:
+    """At 192 and 384 L1 of sequential and direct below JPEG 2000's (payload). All test pictures, textured or not."""
+    better = {"payload": [], "file": []}
+    text = []
+    for rate in (192, 384):
+        nets = [evidence.point(m, rate)["l1"] for m in JOINT[:2]]
+        jpeg = {a: evidence.point("jpeg2000", rate, a) for a in better}
+        for a, point in jpeg.items():  # where no file fits into the budget, there is nothing to be better than
+            better[a] += [point["fits"] > 0 and net < point["l1"] for net in nets]
+        text.append(f"{rate}: {nets[0]:.3f}, {nets[1]:.3f} and {jpeg['payload']['l1']:.3f}")
+    fits = any(evidence.point("jpeg2000", rate, "file")["fits"] > 0 for rate in (192, 384))
+    return payload_first(judge_parts(better["payload"]), judge_parts(better["file"])), (
+        "L1 of sequential, direct and JPEG 2000 at " + "; at ".join(text) + ("" if fits else "; no whole file fits")
+    )
+
+
+@claim("jpeg2000-keeps-texture-at-48")
+def jpeg2000_keeps_texture_at_48(evidence: Evidence) -> Answer:
+    """At 48 PSNR of JPEG 2000 (payload) above sequential's and direct's. All test pictures, textured or not."""
+    nets = {m: evidence.point(m, 48)["psnr"] for m in JOINT[:2]}
+    jpeg = {a: evidence.point("jpeg2000", 48, a)["psnr"] for a in ("payload", "file")}
+    verdicts = [judge_parts(value > net for net in nets.values()) for value in jpeg.values()]
+    text = ", ".join(f"{m} {v:.1f}" for m, v in nets.items())
+    text = f"JPEG 2000 {jpeg['payload']:.1f} (payload), {jpeg['file']:.1f} (whole files), {text}"
+    return payload_first(*verdicts), f"PSNR in dB: {text}"
+
+
+@claim("texture-not-needed-for-3d")
+def texture_not_needed_for_3d(evidence: Evidence) -> Answer:
+    """From 48 to 384 JPEG 2000 (payload) loses 6 dB or more and keeps 95 % of its IoU; usual rule."""
+    fine, coarse = (evidence.point("jpeg2000", c) for c in (48, 384))
+    lost = fine["psnr"] - coarse["psnr"]
+    left = Difference.of(coarse["iou"], NEARLY * fine["iou"])
+    verdict = judge([left]) if lost >= 6 else CONTRADICTED
+    return verdict, f"Pictures lose {lost:.1f} dB, mIoU goes from {fine['miou']:.3f} to {coarse['miou']:.3f}"
+
+
+@claim("random-iterations-more-robust")
+def random_iterations_more_robust(evidence: Evidence) -> Answer:
+    """L_comp at the largest rate minus at 48 is smaller with random than with constant iterations; usual rule."""
+    found, text = [], []
+    for model, largest in (("small", 384), ("original", 192)):
+        ranges = []
+        for tag in ("r48-600", "600"):
+            ranges.append(evidence.picture_loss(model, largest, tag) - evidence.picture_loss(model, 48, tag))
+        found.append(Difference.of(*ranges))
+        text.append(f"N_{model} {ranges[1].mean():.3f} random, {ranges[0].mean():.3f} constant")
+    return judge(found), "L_comp at the largest rate minus at 48: " + "; ".join(text)
+
+
+@claim("codec-loss-gap-factor-two")
+def codec_loss_gap_factor_two(evidence: Evidence) -> Answer:
+    """L_comp of N_small is 1.5 to 2.5 times N_original's at 48, 64, 96, 192; partly if larger at one (interval)."""
+    rates = [48, 64, 96, 192]
+    shares, found = [], []
+    tag = evidence.common_schedule("small", "original")
+    served = {round(p["rate"]) for p in evidence.run(f"original{'-' + tag if tag else ''}-s0")["points"]}
+    for rate in [c for c in rates if c in served]:
+        small, original = (evidence.picture_loss(m, rate, tag) for m in ("small", "original"))
+        shares.append(np.mean(small) / np.mean(original))
+        found.append(Difference.of(small, original))
+    inside = all(1.5 <= s <= 2.5 for s in shares)
+    verdict = REPRODUCED if inside else PARTLY if any(d.sign > 0 for d in found) else CONTRADICTED
+    return verdict, (
+        f"L_comp of N_small x {min(shares):.2f} to x {max(shares):.2f} of N_original's, larger at {share_above(found)}"
+    )
+
+
+@claim("codec-gap-visible")
+def codec_gap_visible(evidence: Evidence) -> Answer:
+    """PSNR of N_original at least 1 dB above N_small's at 48 and 192. Nobody was asked what they see."""
+    tag = evidence.common_schedule("small", "original")
+    gaps = {
+        c: evidence.point("original", c, tag=tag)["psnr"] - evidence.point("small", c, tag=tag)["psnr"]
+        for c in (48, 192)
+    }
+    return judge_parts(g >= VISIBLE_DB for g in gaps.values()), "PSNR, N_original minus N_small: " + ", ".join(
+        f"{g:+.1f} dB at {c}" for c, g in gaps.items()
+    )

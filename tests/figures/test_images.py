@@ -1,0 +1,68 @@
+"""Which images are shown, and what stands under them: hand-worked values."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from compress3d.figures.images import decoded_grid, loss_table, spread_rows, texture
+
+
+def grey(values):
+    """uint8 (1, 1, 3, H, W) of grey levels."""
+    return torch.tensor(values, dtype=torch.uint8).expand(3, -1, -1)[None, None].contiguous()
+
+
+def test_texture_by_hand():
+    """Inside 51, 102, 255 in a row: differences 0.2 and 0.6; those to the black ground do not count."""
+    images = grey([[0, 0, 0, 0], [0, 51, 102, 255]])
+    assert texture(images) == pytest.approx([(0.2 + 0.6) / 2])
+    assert texture(images.transpose(-1, -2)) == pytest.approx([(0.2 + 0.6) / 2])
+    both = grey([[51, 102], [255, 255]])  # rows: 0.2 and 0; columns: 0.8 and 0.6
+    assert texture(both) == pytest.approx([1.6 / 4])
+
+
+def test_texture_of_nothing_and_of_one_colour():
+    assert texture(grey([[0, 0], [0, 51]])) == 0  # no two neighbours inside
+    assert texture(grey([[51, 51], [51, 51]])) == 0
+
+
+def test_texture_is_an_average_over_pairs_of_all_views():
+    one, two = grey([[51, 102]]), grey([[51, 51]])
+    assert texture(torch.cat([one, two], 1)) == pytest.approx([0.1])
+    assert texture(torch.cat([one, two], 0)) == pytest.approx([0.2, 0])
+
+
+def test_rows_are_spread_from_lowest_to_highest():
+    assert list(spread_rows([0.3, 0.1, 0.2, 0.5, 0.4], 3)) == [1, 0, 3]
+    assert list(spread_rows([0.3, 0.1], 2)) == [1, 0]
+
+
+def test_grid_has_a_block_an_object_and_a_dash_for_what_is_missing():
+    images = torch.full((3, 3, 8, 8), 51, dtype=torch.uint8)
+    decoded = {"a": {48: images, 384: images + 51}, "b": {48: images, 384: None}}
+    figure = decoded_grid(images, decoded)
+    assert len(figure.axes) == 3 * 2 * 3  # objects, methods, original and two rates
+    assert [ax.get_title() for ax in figure.axes[:3]] == ["1:1", "48:1", "384:1"]
+    assert [ax.get_xlabel() for ax in figure.axes[:3]] == ["", "100.0 dB", "14.0 dB"]  # 20 log10(5)
+    assert [ax.get_ylabel() for ax in figure.axes[:6:3]] == ["a", "b"]
+    assert figure.axes[5].texts[0].get_text() == "–" and not figure.axes[5].images
+    assert figure.axes[0].images and not figure.axes[3].images  # the original once a block
+    assert (figure.axes[0].images[0].get_array() == 52).all()  # 51 to a multiple of 4
+    pixels = figure.axes[1].get_window_extent()
+    assert (pixels.width, pixels.height) == pytest.approx((64, 64))
+    assert [edge % 1 for edge in (pixels.x0, pixels.y0)] == pytest.approx([0, 0], abs=1e-6)
+    plt.close(figure)
+
+
+def test_loss_table_shows_images_alone():
+    at = {"rate": 48.0, "true_rate": 48.0, "bytes_per_view": 256.0, "iterations": 8}
+    more = {"compression_loss": 0.02, "l1": 0.01, "psnr": 31.26}
+    found = {
+        "a": {"points": [{**at, **more, "accounting": "bits"}, {**at, **more, "accounting": "file"}]},
+        "b": {"points": [{**at, "accounting": "bits", "miou": 0.5}]},
+    }
+    assert loss_table(found).rows == [["a", "48", "48.0", "256", "8", "0.0200", "0.0100", "31.3"]]
