@@ -89,11 +89,12 @@ def architectures(scale_name: str = "paper") -> Table:
     import torch
 
     from compress3d.baselines.pix2vox import Pix2Vox
+    from compress3d.engine.weights import parameter_count
     from compress3d.r2n2.network import NETWORKS, Reconstruction
     from compress3d.scales import scale
 
     def millions(module: torch.nn.Module) -> float:
-        return sum(p.numel() for p in module.parameters()) / 1e6
+        return parameter_count(module) / 1e6
 
     rows = []
     with torch.device("meta"):

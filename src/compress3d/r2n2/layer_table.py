@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from compress3d.engine.weights import parameter_count
 from compress3d.figures.tables import Table
 from compress3d.layers.upsampling import UpsampleConv3d
 
@@ -62,8 +63,7 @@ def layers(model: nn.Module, image_size: int) -> list[Layer]:
     def note(name: str):
         def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             kind, macs = _layer_cost(layer, inputs[0], output)
-            size = sum(p.numel() for p in layer.parameters())
-            found[name] = Layer(name, kind, tuple(output.shape[1:]), size, macs)
+            found[name] = Layer(name, kind, tuple(output.shape[1:]), parameter_count(layer), macs)
 
         return hook
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from compress3d.claims.rules import CONTRADICTED, PARTLY, REPRODUCED, Answer, judge_parts
 from compress3d.engine.experiment import get_experiment
+from compress3d.engine.weights import parameter_count
 from compress3d.joint.claims.evidence import Evidence, claim
 from compress3d.joint.compression import ARCHITECTURES, CompressionRNN
 from compress3d.joint.direct import Direct
@@ -36,11 +37,6 @@ def on_meta(make: Callable[[Scale], nn.Module]) -> nn.Module:
         return make(PAPER)
 
 
-def parameters(model: nn.Module) -> int:
-    """How many numbers a network learns."""
-    return sum(p.numel() for p in model.parameters())
-
-
 def training_bytes(make: Callable[[Scale], nn.Module], iterations: int | None = None) -> int:
     """Bytes that a float32 training step of a published-size network cannot do without.
 
@@ -60,7 +56,7 @@ def training_bytes(make: Callable[[Scale], nn.Module], iterations: int | None = 
         loss = model.loss(x, truth, iterations)
     del loss
     activations = sum(t.untyped_storage().nbytes() for key, t in stored.items() if key not in weights)
-    return activations + STATE_BYTES * parameters(model)
+    return activations + STATE_BYTES * parameter_count(model)
 
 
 def gib(size: float) -> str:
@@ -79,7 +75,7 @@ def gradient_through_binarizer(evidence: Evidence) -> Answer:
         errors.append((gradient - above).abs().max().item())
     draws = binarize(x.detach().expand(40_000, -1), True, torch.Generator().manual_seed(0))
     bias = (draws.mean(0) - x.detach()).abs().max().item()
-    count = parameters(Binarizer())
+    count = parameter_count(Binarizer())
     verdict = judge_parts([count == 0, max(errors) == 0, bias < 0.02])
     return verdict, (
         f"{count} parameters, gradients differ by {max(errors):g}, means of 40,000 draws by at most {bias:.3f}"
@@ -204,7 +200,7 @@ def small_codec_is_smaller(evidence: Evidence) -> Answer:
     for name in ("small", "original"):
         codec = on_meta(lambda size, name=name: CompressionRNN(size, name)).eval()
         layers = sum(isinstance(part, nn.Conv2d) for part in codec.modules())
-        rows.append((layers, parameters(codec), multiply_adds(codec, x, 1)))
+        rows.append((layers, parameter_count(codec), multiply_adds(codec, x, 1)))
     verdict = judge_parts([a < b for a, b in zip(*rows, strict=True)])
     (a, p, c), (b, q, d) = rows
     return verdict, (

@@ -17,7 +17,7 @@ from compress3d.data.testset import open_test_set
 from compress3d.engine.evaluate import held_out
 from compress3d.engine.experiment import Experiment
 from compress3d.engine.studies import save_study
-from compress3d.engine.weights import load_model, with_weights
+from compress3d.engine.weights import load_model, parameter_count, with_weights
 from compress3d.errors import ConfigError
 
 COUNTS = (1, 2, 3, 4, 5, 8, 12, 16, 20, 24)  # training sees 1 to 5; the literature's tables end at 20
@@ -39,14 +39,14 @@ def networks(scale: str) -> list[Experiment]:
 
 
 @torch.no_grad()
-def each_view(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+def encode_views(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
     """What the network makes of every view by itself, of uint8 (N, V, 3, H, W): encoded once, joined in many ways."""
     return torch.cat([model.encode_views(to_float(part)) for part in images.split(BATCH)])
 
 
 @torch.no_grad()
 def joined(model: torch.nn.Module, views: torch.Tensor) -> np.ndarray:
-    """Probabilities, float32 (N, G, G, G), of `each_view` or of some of its views in some order."""
+    """Probabilities, float32 (N, G, G, G), of `encode_views` or of some of its views in some order."""
     return torch.cat([torch.sigmoid(model.fuse_views(part)).float() for part in views.split(BATCH)]).numpy()
 
 
@@ -55,7 +55,7 @@ def by_count(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, cat
 
     Args:
         model: a reconstruction network.
-        views: what `each_view` makes of its images, (N, V, ...).
+        views: what `encode_views` makes of its images, (N, V, ...).
         truth: (N, G, G, G).
         categories: of the objects.
     """
@@ -71,7 +71,7 @@ def by_order(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, ord
 
     Args:
         model: a reconstruction network.
-        views: what `each_view` makes of its images, (N, V, ...).
+        views: what `encode_views` makes of its images, (N, V, ...).
         truth: (N, G, G, G).
         orders: different permutations, the same for all objects; the first is the given order.
 
@@ -107,11 +107,11 @@ def score(store: Store, scale: str = "demo") -> dict:
     for network in trained:
         images, truth = held_out(network, store, rows, views=ALL_VIEWS)
         model = load_model(network)
-        views = each_view(model, images)
+        views = encode_views(model, images)
         found[network.id] = {
             "counts": by_count(model, views, truth, categories),
             "order": by_order(model, views[:, :ORDERED_VIEWS], truth),
-            "parameters": sum(p.numel() for p in model.parameters()),
+            "parameters": parameter_count(model),
         }
     test = {
         "store": store.name, "sha256": store.sha256, "objects": [store.objects[r].uid for r in rows],
