@@ -101,7 +101,7 @@ class Server:
 class Browser:
     """One Chromium for many pages, as a context. Pages are opened one after another, each in a tab of its own."""
 
-    Server, LIGHT, DARK = Server, LIGHT, DARK
+    Server, LIGHT, DARK, FIGURES = Server, LIGHT, DARK, FIGURES
 
     def __enter__(self):
         self.profile = Path(tempfile.mkdtemp(prefix="chromium-"))

@@ -65,25 +65,20 @@ ERRORS = 'Array.from(document.querySelectorAll("mjx-merror"), e => e.dataset.mjx
 WIDTHS = (390, 1280)
 
 
-def formulas(browser, address, width):
-    """What MathJax could not set, and the displayed formulas of a page at a width."""
-    with browser.tab(address, size=(width, 900)) as tab:
-        return tab.run(ERRORS), tab.run(CUT)
-
-
-def check_formulas(browser, address, width):
-    errors, found = formulas(browser, address, width)
-    assert errors == [], address
+def check_formulas(tab):
+    """How many displayed formulas the page has: all of them set, and nothing of them out of reach."""
+    assert tab.run(ERRORS) == [], tab.address
+    found = tab.run(CUT)
     for formula in found:
         cut = {side: formula[side] for side in ("left", "above", "below", "page") if formula[side] > 1}
-        assert formula["signs"] and not cut, f"{address} at {width} px: {formula['text']} {cut}"
+        assert formula["signs"] and not cut, f"{tab.address} at {tab.size[0]} px: {formula['text']} {cut}"
     return len(found)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_formulas_keep_their_start_and_their_superscripts(browser, mini_book, width):
-    with browser.Server(mini_book) as server:
-        assert check_formulas(browser, f"{server.address}/page.html", width) == 4
+    with browser.Server(mini_book) as server, browser.tab(f"{server.address}/page.html", size=(width, 900)) as tab:
+        assert check_formulas(tab) == 4
 
 
 def test_a_lost_start_a_shaved_superscript_and_an_error_are_seen(browser, mini_book, tmp_path):
@@ -97,26 +92,11 @@ def test_a_lost_start_a_shaved_superscript_and_an_error_are_seen(browser, mini_b
     with browser.Server(site) as server:
         style.write_text(style.read_text().replace(rule, "div.nothing mjx-container"))
         (site / "page.html").write_text(page.replace(r"\tag{16}", r"\tag{16}\tag{16}"))
-        errors, found = formulas(browser, f"{server.address}/page.html", 390)
-        assert errors and max(formula["left"] for formula in found) > 20
+        with browser.tab(f"{server.address}/page.html", size=(390, 900)) as tab:
+            assert tab.run(ERRORS) and max(formula["left"] for formula in tab.run(CUT)) > 20
         style.write_text(style.read_text() + "div.math { height: 1em; overflow: hidden; }")
-        _, found = formulas(browser, f"{server.address}/page.html", 390)
-        assert max(max(formula["above"], formula["below"]) for formula in found) > 2
-
-
-def pages_with_formulas(folder):
-    pages = (page for page in pages_of(folder) if "mathjax" in page.read_text("utf-8"))
-    return [page.relative_to(folder).as_posix() for page in pages]
-
-
-def test_every_formula_of_the_whole_book_is_set_whole(browser, real_book):
-    """No yellow error box, no left half out of reach, no superscript shaved, on a phone and on a screen."""
-    with browser.Server(real_book) as server:
-        pages = pages_with_formulas(real_book)
-        counted = [check_formulas(browser, f"{server.address}/{page}", 390) for page in pages]
-        assert len(pages) >= 10 and sum(counted) > 20  # the right elements were looked at
-        for page in pages[::4]:
-            check_formulas(browser, f"{server.address}/{page}", 1280)
+        with browser.tab(f"{server.address}/page.html", size=(390, 900)) as tab:
+            assert max(max(formula["above"], formula["below"]) for formula in tab.run(CUT)) > 2
 
 
 def test_the_viewer_has_its_controls(page):
@@ -269,20 +249,22 @@ def pages_of(html):
     )
 
 
-def test_every_page_of_the_whole_book_draws_and_stays_at_home(browser, real_book):
-    """Light and dark: each page once in one of the two. A page is looked at when all of its figures are drawn."""
-    figures = 0
+def test_every_page_of_the_whole_book_is_whole_and_stays_at_home(browser, real_book):
+    """Each page once: light or dark, on a phone or on a screen. It is looked at when all of its figures are drawn."""
+    figures = formulas = 0
     with browser.Server(real_book) as server:
         for number, file in enumerate(pages_of(real_book)):
             where = file.relative_to(real_book).as_posix()
-            found = browser.visit(f"{server.address}/{where}", browser.DARK if number % 2 else browser.LIGHT)
-            assert found.outside == [], where
-            boxes = re.findall(r'<div class="(?:plotly-book|voxel-viewer)[ "][^>]*>', found.dom)
-            assert len(boxes) <= 4, f"{where} has {len(boxes)} scenes"
-            assert all('data-drawn="1"' in box for box in boxes), where
-            assert "WebGL is not supported" not in found.dom, where
-            figures += len(boxes)
-    assert figures >= 3
+            look = (browser.LIGHT, browser.DARK)[number % 2], (WIDTHS[number % 3 == 2], 900)
+            with browser.tab(f"{server.address}/{where}", *look) as tab:
+                formulas += check_formulas(tab)
+                drawn = tab.run(f"Array.from(document.querySelectorAll('{browser.FIGURES}'), box => box.dataset.drawn)")
+                assert tab.outside() == [], where
+                assert "WebGL is not supported" not in tab.run("document.body.innerText"), where
+            assert len(drawn) <= 4, f"{where} has {len(drawn)} scenes"
+            assert all(drawn), where
+            figures += len(drawn)
+    assert figures >= 3 and formulas > 20
 
 
 def test_the_first_page_shows_results_if_there_are_any(real_book):
