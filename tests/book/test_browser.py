@@ -1,6 +1,5 @@
 """Built pages in a real browser: figures draw, light and dark, and nobody outside is asked for anything."""
 
-import html
 import json
 import re
 import shutil
