@@ -206,7 +206,11 @@
         var drawn = trace();
         box.dataset.triangles = drawn.i.length;
         var options = { displayModeBar: false, responsive: true, scrollZoom: false };
-        return Plotly.react(scene, [drawn, frame()], layout, options);
+        var asked = state.asked = (state.asked || 0) + 1;
+        delete box.dataset.drawn;
+        return Plotly.react(scene, [drawn, frame()], layout, options).then(function () {
+          if (asked === state.asked) box.dataset.drawn = "1"; /* what was chosen last is on the screen */
+        });
       }
       function show(change) { Object.assign(state, change); pictures(); redraw(); }
       if (data.controls) {
@@ -220,7 +224,6 @@
       if (!aside.children.length) aside.remove();
       if (!controls.querySelector("label:not([hidden]), button")) controls.remove();
       redraw().then(function () {
-        box.dataset.drawn = "1";
         if (data.turn) turn(Plotly, box, scene, Object.assign({}, data.scene.camera.eye));
       });
     });

@@ -16,6 +16,15 @@ PAGE = """# A page
 $$ c = \\\\frac{24 H W}{8 B} $$ (eq-rate)
 
 Rate {eq}`eq-rate` is defined by {cite:t}`golts2021`.
+
+$$ \\mathrm{IoU} = \\frac{\\sum \\mathbb{1}(\\mathbf{p} > \\tau)\\,\\mathbb{1}(\\tilde{\\mathbf{p}})}
+  {\\sum \\mathbb{1}(\\mathbb{1}(\\mathbf{p} > \\tau) + \\mathbb{1}(\\tilde{\\mathbf{p}}))} + 32^{3^{3D}} \\tag{17} $$
+
+> \\begin{equation}
+> L = \\begin{cases} L_{\\mathrm{comp}} & i < V \\\\ L_{\\mathrm{comp}} + L_{3D} & i = V. \\end{cases} \\tag{16}
+> \\end{equation}
+
+$$ x^{3D} \\in \\{0, 1\\}^{32^3} $$
 """
 SET_UP = """import numpy as np
 from compress3d.figures import display, voxels, viewer, tables
@@ -74,7 +83,8 @@ def real_book() -> Path:
 
 @pytest.fixture(scope="session")
 def browser():
-    """Skips where there is no Chromium, and says how to change that."""
+    """A running Chromium. Skips where there is none, and says how to change that."""
     if chromium.find() is None:
         pytest.skip("no Chromium on PATH: install it (Debian: apt-get install chromium) or set $CHROMIUM")
-    return chromium
+    with chromium.Browser() as running:
+        yield running

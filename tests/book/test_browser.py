@@ -1,6 +1,5 @@
 """Built pages in a real browser: figures draw, light and dark, and nobody outside is asked for anything."""
 
-import html
 import json
 import re
 import shutil
@@ -16,9 +15,9 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def page(browser, mini_book, tmp_path_factory):
+def page(browser, mini_book):
     with browser.Server(mini_book) as server:
-        yield browser.visit(f"{server.address}/page.html", tmp_path_factory.mktemp("visit"))
+        yield browser.visit(f"{server.address}/page.html")
 
 
 def box(dom, kind):
@@ -43,26 +42,60 @@ def test_mathematics_is_set(page):
     assert "mjx-container" in page.dom or "MathJax" in page.dom and "mjx-math" in page.dom
 
 
-def formulas(browser, html_folder, page, folder, width=390):
-    """Errors of MathJax, and of each displayed formula what is cut off (pixels), on a screen of a phone's width."""
-    shutil.copy(Path(__file__).with_name("math-probe.html"), html_folder / "math-probe.html")
-    with browser.Server(html_folder) as server:
-        dom = browser.visit(f"{server.address}/math-probe.html?page={page}&width={width}", folder).dom
-    found = re.search(r'<pre id="found">(.*?)</pre>', dom, re.S)[1]
-    return json.loads(html.unescape(found))
+# Of each displayed formula what is cut off on each side, in pixels. What lies left of the edge of a box that scrolls,
+# when it is scrolled to its start, can never be seen; nor what a box hides above and below.
+CUT = """Array.from(document.querySelectorAll('mjx-container[display="true"]'), formula => {
+  const clips = [];
+  for (let box = formula; box !== document.body; box = box.parentElement)
+    if (getComputedStyle(box).overflowX !== "visible") { box.scrollLeft = 0; clips.push(box); }
+  const edges = clips.map(box => box.getBoundingClientRect()), signs = [];
+  for (const sign of formula.querySelectorAll("mjx-mi, mjx-mo, mjx-mn, mjx-mtext")) {
+    const edge = sign.getBoundingClientRect();
+    if (edge.width) signs.push(edge);
+  }
+  const of = (boxes, side) => boxes.map(box => box[side]), all = Math.max;
+  return {text: formula.textContent.slice(0, 40), signs: signs.length,
+          left: all(...of(edges, "left")) - Math.min(...of(signs, "left")),
+          above: all(...of(edges, "top")) - Math.min(...of(signs, "top")),
+          below: all(...of(signs, "bottom")) - Math.min(...of(edges, "bottom")),
+          page: document.documentElement.scrollWidth - innerWidth};
+})"""
+ERRORS = 'Array.from(document.querySelectorAll("mjx-merror"), e => e.dataset.mjxError || e.textContent)'
+WIDTHS = (390, 1280)
 
 
-def test_every_formula_is_set_and_none_loses_its_start_on_a_phone(browser, real_book, tmp_path):
-    """No yellow error box, no left half out of reach, no superscript shaved: on the pages where each was seen."""
-    counted = 0
-    for page in ("background/lstm.html", "background/binarizer.html", "models/sequential.html"):
-        found = formulas(browser, real_book, page, tmp_path)
-        assert not found["errors"], f"{page}: {found['errors']}"
-        for formula in found["formulas"]:
-            cut = {side: formula[side] for side in ("lost", "above", "below") if (formula[side] or 0) > 1}
-            assert not cut, f"{page}: {formula['text']} {cut}"
-        counted += len(found["formulas"])
-    assert counted > 5  # the probe looked at the right elements
+def check_formulas(tab):
+    """How many displayed formulas the page has: all of them set, and nothing of them out of reach."""
+    assert tab.run(ERRORS) == [], tab.address
+    found = tab.run(CUT)
+    for formula in found:
+        cut = {side: formula[side] for side in ("left", "above", "below", "page") if formula[side] > 1}
+        assert formula["signs"] and not cut, f"{tab.address} at {tab.size[0]} px: {formula['text']} {cut}"
+    return len(found)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_formulas_keep_their_start_and_their_superscripts(browser, mini_book, width):
+    with browser.Server(mini_book) as server, browser.tab(f"{server.address}/page.html", size=(width, 900)) as tab:
+        assert check_formulas(tab) == 4
+
+
+def test_a_lost_start_a_shaved_superscript_and_an_error_are_seen(browser, mini_book, tmp_path):
+    """The theme's own layout, from right to left, and what `make` of Sphinx does to a tag: both turn the test red."""
+    site = tmp_path / "html"
+    shutil.copytree(mini_book, site)
+    style = site / "_static/compress3d.css"
+    rule = "div.math mjx-container"
+    assert rule in style.read_text()
+    page = (site / "page.html").read_text()
+    with browser.Server(site) as server:
+        style.write_text(style.read_text().replace(rule, "div.nothing mjx-container"))
+        (site / "page.html").write_text(page.replace(r"\tag{16}", r"\tag{16}\tag{16}"))
+        with browser.tab(f"{server.address}/page.html", size=(390, 900)) as tab:
+            assert tab.run(ERRORS) and max(formula["left"] for formula in tab.run(CUT)) > 20
+        style.write_text(style.read_text() + "div.math { height: 1em; overflow: hidden; }")
+        with browser.tab(f"{server.address}/page.html", size=(390, 900)) as tab:
+            assert max(max(formula["above"], formula["below"]) for formula in tab.run(CUT)) > 2
 
 
 def test_the_viewer_has_its_controls(page):
@@ -79,30 +112,28 @@ CUBES = {  # method -> side of the cube that it rebuilds: every one has other tr
     ("implicit", "192:1"): 6,
     ("implicit", "480:1"): 7,
 }
-# Turns the object, then takes each step of [selector, text] and notes what is seen.
-ACT = """
-(function act() {
-  var box = document.querySelector(".voxel-viewer"), scene = box.querySelector(".viewer-scene"), log = [];
-  if (!box.dataset.drawn) { setTimeout(act, 50); return; }
-  function list(name) { return box.querySelector("select[name=" + name + "]"); }
-  function texts(name) { return Array.from(list(name).options, function (o) { return o.text; }); }
-  function seen() {
-    return { triangles: Number(box.dataset.triangles), drawn: scene.data[0].i.length,
-             eye: scene._fullLayout.scene._scene.getCamera().eye.x,
-             rates: texts("rate"), rate: texts("rate")[list("rate").value], rate_hidden: !list("rate").offsetParent,
-             pictures: Array.from(box.querySelectorAll(".viewer-view"), function (i) { return i.src; }),
-             words: box.querySelector(".viewer-views, .viewer-rows").innerText };
+# Turns the object, then takes each step of [selector, text] and notes what is seen when that is drawn.
+ACT = """(async () => {
+  const box = document.querySelector(".voxel-viewer"), scene = box.querySelector(".viewer-scene"), log = [];
+  const list = name => box.querySelector(`select[name=${name}]`);
+  const texts = name => Array.from(list(name).options, option => option.text);
+  function note() {
+    log.push({ triangles: Number(box.dataset.triangles), drawn: scene.data[0].i.length,
+               eye: scene._fullLayout.scene._scene.getCamera().eye.x,
+               rates: texts("rate"), rate: texts("rate")[list("rate").value], rate_hidden: !list("rate").offsetParent,
+               pictures: Array.from(box.querySelectorAll(".viewer-view"), image => image.src),
+               words: box.querySelector(".viewer-views, .viewer-rows").innerText });
   }
-  function step(n) {
-    log.push(seen());
-    if (n === STEPS.length) { document.body.dataset.log = JSON.stringify(log); return; }
-    list(STEPS[n][0]).value = texts(STEPS[n][0]).indexOf(STEPS[n][1]);
-    list(STEPS[n][0]).dispatchEvent(new Event("change"));
-    setTimeout(step, 300, n + 1);
+  await Plotly.relayout(scene, { "scene.camera.eye": { x: 1.25, y: 0.5, z: -0.75 } });
+  note();
+  for (const [name, text] of STEPS) {
+    list(name).value = texts(name).indexOf(text);
+    list(name).dispatchEvent(new Event("change"));
+    while (!box.dataset.drawn) await new Promise(r => setTimeout(r, 20));
+    note();
   }
-  Plotly.relayout(scene, { "scene.camera.eye": { x: 1.25, y: 0.5, z: -0.75 } }).then(function () { step(0); });
-})();
-"""
+  return log;
+})()"""
 STEPS = [
     ("model", "implicit"),
     ("model", "ground truth"),
@@ -146,11 +177,9 @@ def flipped(browser, tmp_path_factory):
     (site / "index.html").write_text(
         '<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="compress3d.css">'
         f'<script src="plotly-book.js"></script><script src="voxel-viewer.js"></script>{body}'
-        f"<script>var STEPS = {json.dumps(STEPS)};{ACT}</script>"
     )
-    with browser.Server(site) as server:
-        found = browser.visit(f"{server.address}/index.html", tmp_path_factory.mktemp("profile"))
-    return json.loads(html.unescape(re.search(r'data-log="([^"]*)"', found.dom)[1])), found
+    with browser.Server(site) as server, browser.tab(f"{server.address}/index.html") as tab:
+        return tab.run(ACT.replace("STEPS", json.dumps(STEPS))), tab.outside()
 
 
 def test_flipping_model_and_rate_changes_the_mesh(flipped):
@@ -179,9 +208,9 @@ def test_flipping_changes_the_pictures(flipped):
 
 
 def test_the_angle_stays(flipped):
-    log, found = flipped
+    log, outside = flipped
     assert [round(seen["eye"], 3) for seen in log] == [1.25] * 7
-    assert found.outside == []
+    assert outside == []
 
 
 def test_nothing_outside_is_asked(page):
@@ -194,7 +223,7 @@ def test_the_counter_of_requests_can_fail(browser, tmp_path):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.html").write_text('<img src="http://outside.example/a.png"><p>x</p>')
     with browser.Server(tmp_path / "site") as server:
-        found = browser.visit(f"{server.address}/index.html", tmp_path)
+        found = browser.visit(f"{server.address}/index.html")
     assert found.outside == ["http://outside.example/a.png"]
 
 
@@ -203,11 +232,9 @@ def near(picture, rgb, tolerance=14):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_colours_of_the_voxels_are_on_the_screen(browser, mini_book, tmp_path, scheme):
+def test_colours_of_the_voxels_are_on_the_screen(browser, mini_book, scheme):
     with browser.Server(mini_book) as server:
-        picture = browser.picture(
-            f"{server.address}/page.html", tmp_path, browser.DARK if scheme == "dark" else browser.LIGHT
-        )
+        picture = browser.picture(f"{server.address}/page.html", scheme)
     ground = picture[5:100, 700:900].reshape(-1, 3).mean(axis=0)
     assert (ground.mean() < 60) == (scheme == "dark")
     for colour in ("#c03030", "#30a040"):
@@ -221,20 +248,22 @@ def pages_of(html):
     )
 
 
-def test_every_page_of_the_whole_book_draws_and_stays_at_home(browser, real_book, tmp_path):
-    """Light and dark: each page once in one of the two."""
+def test_every_page_of_the_whole_book_is_whole_and_stays_at_home(browser, real_book):
+    """Each page once: light or dark, on a phone or on a screen. It is looked at when all of its figures are drawn."""
+    figures = formulas = 0
     with browser.Server(real_book) as server:
         for number, file in enumerate(pages_of(real_book)):
             where = file.relative_to(real_book).as_posix()
-            scheme = browser.DARK if number % 2 else browser.LIGHT
-            found = browser.visit(f"{server.address}/{where}", tmp_path, scheme)
-            assert found.outside == [], where
-            for kind in ("plotly-book", "voxel-viewer"):
-                boxes = re.findall(rf'<div class="{kind}[ "][^>]*>', found.dom)
-                assert len(boxes) <= 4, f"{where} has {len(boxes)} scenes"
-                undrawn = [b for b in boxes if 'data-drawn="1"' not in b]
-                assert len(undrawn) < max(1, len(boxes)), f"{where}: none of its {kind} figures drew"
-            assert "WebGL is not supported" not in found.dom, where
+            look = (browser.LIGHT, browser.DARK)[number % 2], (WIDTHS[number % 3 == 2], 900)
+            with browser.tab(f"{server.address}/{where}", *look) as tab:
+                formulas += check_formulas(tab)
+                drawn = tab.run(f"Array.from(document.querySelectorAll('{browser.FIGURES}'), box => box.dataset.drawn)")
+                assert tab.outside() == [], where
+                assert "WebGL is not supported" not in tab.run("document.body.innerText"), where
+            assert len(drawn) <= 4, f"{where} has {len(drawn)} scenes"
+            assert all(drawn), where
+            figures += len(drawn)
+    assert figures >= 3 and formulas > 20
 
 
 def test_the_first_page_shows_results_if_there_are_any(real_book):

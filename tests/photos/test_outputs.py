@@ -264,7 +264,8 @@ def test_html_draws_in_a_browser_without_network(tmp_path, rebuilt):
     if chromium.find() is None:
         pytest.skip("no Chromium on PATH: install it (Debian: apt-get install chromium) or set $CHROMIUM")
     path = write(tmp_path / "a.html", rebuilt, ASSESSMENT)
-    page = chromium.visit(path.as_uri(), tmp_path)
+    with chromium.Browser() as browser:
+        page = browser.visit(path.as_uri())
     assert 'data-drawn="1"' in page.dom and page.dom.count('class="viewer-view"') == 2
     assert not page.outside
 

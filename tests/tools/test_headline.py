@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from compress3d import results
 from compress3d.engine import evaluate
 from compress3d.engine.experiment import get_experiment
 from compress3d.errors import DataError
@@ -74,8 +75,8 @@ def test_files_of_the_first_page(found, tmp_path, monkeypatch):
     assert len(text) < 100_000
 
 
-def test_photographs_stand_left_of_the_voxels(tmp_path):
-    headline.write_photographs(tmp_path / "a.png")
+def test_views_stand_left_of_the_voxels(tmp_path):
+    headline.write_chair(tmp_path / "a.png")
     picture = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).astype(int)
     left, right = np.split(picture, [picture.shape[1] * 5 // 9], axis=1)
     black = (left.max(axis=2) < 5).mean()
@@ -88,6 +89,36 @@ def test_readme_shows_what_the_results_files_say():
     shown = re.search(r"<!-- results: make headline -->\n(.*?)\n<!-- end of results -->", text, re.DOTALL)[1]
     assert shown == headline.results_table()
     assert len(shown.splitlines()) == 9
+
+
+def test_a_ratio_is_a_mean_over_seeds_with_its_interval():
+    """Counted again by hand: the implicit network's three trainings over the uncompressed network's one."""
+    row = next(line for line in headline.results_table().splitlines() if line.startswith("| implicit "))
+    _, _, rate, seeds, miou, kept, _ = (cell.strip() for cell in row.split("|"))
+    runs = [results.load(f"demo/implicit-r384-s{seed}")["points"][0] for seed in range(3)]
+    free = results.load("demo/uncompressed-s0")["points"][0]
+    mean = sum(run["miou"] for run in runs) / 3
+    assert (rate, seeds, miou) == ("384:1", "3", f"{mean:.3f}")
+    share, low, high = (int(number) for number in re.findall(r"\d+", kept))
+    assert share == round(100 * mean / free["miou"]) != round(100 * max(run["miou"] for run in runs) / free["miou"])
+    differences = np.mean([run["iou"] for run in runs], axis=0) - np.array(free["iou"])
+    error = 196 * differences.std(ddof=1) / len(differences) ** 0.5 / free["miou"]  # the normal one, in percent
+    assert abs(share - error - low) <= 2 and abs(share + error - high) <= 2 and low < 100 < high
+
+
+def test_the_readme_says_how_the_chair_was_chosen():
+    """It is the best of the test set's chairs, by hand, and the picture shows renders."""
+    text = (headline.paths.root() / "README.md").read_text(encoding="utf-8")
+    result = results.load("demo/implicit-r384-s0")
+    chairs = {
+        uid: iou
+        for uid, iou, category in zip(
+            result["test"]["objects"], result["points"][0]["iou"], result["test"]["categories"], strict=True
+        )
+        if category == "chair"
+    }
+    assert max(chairs, key=chairs.get) == headline.CHAIR and len(chairs) == 12
+    assert "the best of twelve chairs" in text and "renders" in text
 
 
 def test_readme_without_marks_is_told(tmp_path):
