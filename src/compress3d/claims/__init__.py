@@ -102,7 +102,7 @@ def judged(document: str, entry: dict, evidence: Evidence | None = None, scale: 
     if "needs" in entry:
         return Row(*known, NOT_RUN, f"Needs {entry['needs']}")
     check = checks()[document][entry["id"]]
-    rule = " ".join(inspect.getdoc(check).split())
+    rule = " ".join((inspect.getdoc(check) or "").split())
     try:
         return Row(*known, *check(evidence or checks()[document].evidence.load(scale)), rule)
     except Missing as missing:

@@ -6,11 +6,11 @@ same objects say anything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 DRAWS = 10_000  # resamplings of the objects, or draws of signs
 LEVEL = 0.95
@@ -18,7 +18,7 @@ FEW = 12  # below so many objects a bootstrap's interval is too short, and the s
 EXACT_SIGNS = 16  # objects up to which all 2^n signs are tried
 
 
-def bins(iou: Sequence[float], count: int = 7) -> list[np.ndarray]:
+def bins(iou: ArrayLike, count: int = 7) -> list[np.ndarray]:
     """Rows of the objects in each of `count` bins of equal width over [0, 1] (Sec. 4.2).
 
     The paper's seven bins have deviations of about 0.04 each, which is that of even values in a bin a seventh wide:
@@ -49,11 +49,11 @@ def _resampled(count: int, draws: int, seed: int) -> np.ndarray:
 
 def _with_interval(value: float, resampled: np.ndarray, level: float) -> tuple[float, float, float]:
     low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
-    return tuple(round(float(number), 12) for number in (value, low, high))
+    return round(float(value), 12), round(float(low), 12), round(float(high), 12)
 
 
 def paired_interval(
-    first: Sequence[float], second: Sequence[float], draws: int = DRAWS, level: float = LEVEL, seed: int = 0
+    first: ArrayLike, second: ArrayLike, draws: int = DRAWS, level: float = LEVEL, seed: int = 0
 ) -> tuple[float, float, float]:
     """Mean of `first - second` over the same objects, and its percentile bootstrap interval.
 
@@ -76,7 +76,7 @@ def paired_interval(
 
 
 def ratio_interval(
-    first: Sequence[float], second: Sequence[float], draws: int = DRAWS, level: float = LEVEL, seed: int = 0
+    first: ArrayLike, second: ArrayLike, draws: int = DRAWS, level: float = LEVEL, seed: int = 0
 ) -> tuple[float, float, float]:
     """Mean of `first` over mean of `second`, and its paired bootstrap interval; arguments as of `paired_interval`.
 
@@ -91,7 +91,7 @@ def ratio_interval(
     return _with_interval(a.mean() / b.mean(), a[rows].mean(1) / b[rows].mean(1), level)
 
 
-def sign_flip(difference: Sequence[float], draws: int = DRAWS, seed: int = 0) -> float:
+def sign_flip(difference: ArrayLike, draws: int = DRAWS, seed: int = 0) -> float:
     """Two-sided p-value of a mean difference: how often random signs give a mean as far from 0.
 
     If two models are equally good, an object's difference is as likely as its negative. All 2^N signs are tried up to
@@ -138,7 +138,7 @@ class Difference:
     lower_is_better: bool = False
 
     @classmethod
-    def of(cls, a: Sequence[float], b: Sequence[float], /, **labels) -> Difference:
+    def of(cls, a: ArrayLike, b: ArrayLike, /, **labels) -> Difference:
         """`a` minus `b`, lists over the same objects; `labels` are the other attributes.
 
         Example:
@@ -146,7 +146,7 @@ class Difference:
             '+0.100 (+0.100 to +0.100)'
         """
         mean, low, high = paired_interval(a, b)
-        p = sign_flip(np.asarray(a) - np.asarray(b)) if len(a) < FEW else None
+        p = sign_flip(np.asarray(a) - np.asarray(b)) if np.size(a) < FEW else None
         return cls(mean, low, high, p, **labels)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -180,7 +181,7 @@ def payload_first(payload: str, file: str) -> str:
     return PARTLY if payload == CONTRADICTED and file != CONTRADICTED else payload
 
 
-def printed(key: str, field: str = "value") -> float:
+def printed(key: str, field: str = "value") -> Any:
     """A number that the paper prints, from `book/paper.yml`."""
     return paper(f"golts2021.{key}")[field]
 

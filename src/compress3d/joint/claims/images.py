@@ -57,7 +57,7 @@ def direct_decodes_worse(evidence: Evidence) -> Answer:
 @claim("networks-above-jpeg2000-at-high-rates")
 def networks_above_jpeg2000_at_high_rates(evidence: Evidence) -> Answer:
     """At 192 and 384 L1 of sequential and direct below JPEG 2000's (payload). All test pictures, textured or not."""
-    better = {"payload": [], "file": []}
+    better: dict[str, list[bool]] = {"payload": [], "file": []}
     text = []
     for rate in (192, 384):
         nets = [evidence.point(m, rate)["l1"] for m in JOINT[:2]]

@@ -200,9 +200,8 @@ def two_of_three_above_at_milder_rates(evidence: Evidence) -> Answer:
         implicit = len(above(of["implicit"])) >= len(of["implicit"]) - 1
         return judge_parts([implicit, any(above(of[m]) for m in JOINT[:2])])
 
-    return payload_first(
-        verdict(found["payload"]), verdict(found["file"])
-    ), f"At 48-192: {text[0].lower()}{text[1:]} rates"
+    text = f"At 48-192: {text[0].lower()}{text[1:]} rates"
+    return payload_first(verdict(found["payload"]), verdict(found["file"])), text
 
 
 @claim("implicit-flat-and-usable-to-480")
