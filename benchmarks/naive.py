@@ -1,8 +1,8 @@
-"""The networks written out as plainly as their layer tables read: the yardstick of tests and of `compress3d bench`.
+"""Naive references: the networks written out as their layer tables read, for tests and for `benchmarks.run`.
 
 One view or iteration after another, each gate a convolution of its own, volumes really upsampled, a softmax over two
-channels, pixels shuffled by hand. Nothing here shares a layer with `compress3d.layers`; only the names of the parameters
-match, so that weights can be copied.
+channels, pixels shuffled by hand. Nothing here shares a layer with `compress3d.layers`; only the names of the
+parameters match, so that weights can be copied.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class PlainLayout(NamedTuple):
+class NaiveLayout(NamedTuple):
     """What a network's weights do not say.
 
     Attributes:
@@ -24,7 +24,7 @@ class PlainLayout(NamedTuple):
         padding: of the pooling, 0 or 1.
         upsampled: for each of the decoder's first three stages, whether x2 upsampling precedes.
         mode: of the upsampling, "nearest" or "zeros".
-        outer: see `compress3d.r2n2.residual.LastStage`.
+        as_pytorch_ports: see `compress3d.r2n2.residual.LastStage`.
     """
 
     gru: bool
@@ -33,26 +33,26 @@ class PlainLayout(NamedTuple):
     padding: int
     upsampled: tuple[bool, ...]
     mode: str
-    outer: bool
+    as_pytorch_ports: bool
 
 
-def plain_layout(model: nn.Module) -> PlainLayout:
+def naive_layout(model: nn.Module) -> NaiveLayout:
     """The layout of a `Reconstruction`."""
     decoder = model.decoder
     firsts = [stage.a for stage in decoder.stages[:3]] if model.network.residual else list(decoder.convs[:3])
     modes = [getattr(conv, "mode", None) for conv in firsts]
-    return PlainLayout(
+    return NaiveLayout(
         model.network.gru,
         model.network.residual,
         model.encoder.pooled,
         model.encoder.padding,
         tuple(mode is not None for mode in modes),
         next((mode for mode in modes if mode), "nearest"),
-        model.network.residual and decoder.stages[3].outer,
+        model.network.residual and decoder.stages[3].as_pytorch_ports,
     )
 
 
-def plain_reconstruction(weights: dict[str, Tensor], images: Tensor, layout: PlainLayout) -> Tensor:
+def naive_reconstruction(weights: dict[str, Tensor], images: Tensor, layout: NaiveLayout) -> Tensor:
     """3D-R2N2. Log probabilities (B, 2, G, G, G) of `Reconstruction` for images (B, V, 3, H, W).
 
     Args:
@@ -66,55 +66,55 @@ def plain_reconstruction(weights: dict[str, Tensor], images: Tensor, layout: Pla
     for t in range(images.shape[1]):
         x = images[:, t]
         for n in range(6):
-            x = _plain_stage(weights, x, f"encoder.conv{n + 1}", layout.residual)
+            x = _naive_stage(weights, x, f"encoder.conv{n + 1}", layout.residual)
             x = F.max_pool2d(x, 2, padding=layout.padding) if layout.pooled[n] else x
         code = F.leaky_relu(F.linear(x.flatten(1), weights["encoder.fc7.weight"], weights["encoder.fc7.bias"]), 0.01)
         if layout.gru:
-            u = torch.sigmoid(_plain_gate(weights, "t_x_s_update", code, h))
-            r = torch.sigmoid(_plain_gate(weights, "t_x_s_reset", code, h))
-            h = u * h + (1 - u) * torch.tanh(_plain_gate(weights, "t_x_rs", code, r * h))
+            u = torch.sigmoid(_naive_gate(weights, "t_x_s_update", code, h))
+            r = torch.sigmoid(_naive_gate(weights, "t_x_s_reset", code, h))
+            h = u * h + (1 - u) * torch.tanh(_naive_gate(weights, "t_x_rs", code, r * h))
         else:
-            i = torch.sigmoid(_plain_gate(weights, "t_x_s_input", code, h))
-            f = torch.sigmoid(_plain_gate(weights, "t_x_s_forget", code, h))
-            c = f * c + i * torch.tanh(_plain_gate(weights, "t_x_s_cell", code, h))
+            i = torch.sigmoid(_naive_gate(weights, "t_x_s_input", code, h))
+            f = torch.sigmoid(_naive_gate(weights, "t_x_s_forget", code, h))
+            c = f * c + i * torch.tanh(_naive_gate(weights, "t_x_s_cell", code, h))
             h = torch.tanh(c)
     x = h
     for n in range(3):
-        x = _plain_upsampling(x, layout.mode) if layout.upsampled[n] else x
-        x = _plain_stage(weights, x, f"decoder.conv{n + 7}", layout.residual)
+        x = _naive_upsampling(x, layout.mode) if layout.upsampled[n] else x
+        x = _naive_stage(weights, x, f"decoder.conv{n + 7}", layout.residual)
     if layout.residual:
-        a = F.leaky_relu(_plain_conv(weights, x, "decoder.conv10a"), 0.01)
-        b = F.leaky_relu(_plain_conv(weights, a, "decoder.conv10b"), 0.01)
-        x = b + _plain_conv(weights, b if layout.outer else a, "decoder.conv10c")
+        a = F.leaky_relu(_naive_conv(weights, x, "decoder.conv10a"), 0.01)
+        b = F.leaky_relu(_naive_conv(weights, a, "decoder.conv10b"), 0.01)
+        x = b + _naive_conv(weights, b if layout.as_pytorch_ports else a, "decoder.conv10c")
     else:
-        x = F.leaky_relu(_plain_conv(weights, x, "decoder.conv10"), 0.01)
-    return F.log_softmax(_plain_conv(weights, x, "decoder.conv11"), dim=1)
+        x = F.leaky_relu(_naive_conv(weights, x, "decoder.conv10"), 0.01)
+    return F.log_softmax(_naive_conv(weights, x, "decoder.conv11"), dim=1)
 
 
-def _plain_conv(weights: dict[str, Tensor], x: Tensor, name: str) -> Tensor:
+def _naive_conv(weights: dict[str, Tensor], x: Tensor, name: str) -> Tensor:
     kernel = weights[f"{name}.weight"]
     apply = F.conv2d if kernel.dim() == 4 else F.conv3d
     return apply(x, kernel, weights[f"{name}.bias"], padding=kernel.shape[-1] // 2)
 
 
-def _plain_stage(weights: dict[str, Tensor], x: Tensor, name: str, residual: bool) -> Tensor:
+def _naive_stage(weights: dict[str, Tensor], x: Tensor, name: str, residual: bool) -> Tensor:
     """A convolution, or two with a shortcut: 1 x 1 where there is a third, the input in stages 6, 7 and 8."""
     if not residual:
-        return F.leaky_relu(_plain_conv(weights, x, name), 0.01)
-    y = F.leaky_relu(_plain_conv(weights, x, f"{name}a"), 0.01)
-    y = F.leaky_relu(_plain_conv(weights, y, f"{name}b"), 0.01)
+        return F.leaky_relu(_naive_conv(weights, x, name), 0.01)
+    y = F.leaky_relu(_naive_conv(weights, x, f"{name}a"), 0.01)
+    y = F.leaky_relu(_naive_conv(weights, y, f"{name}b"), 0.01)
     if f"{name}c.weight" in weights:
-        return y + _plain_conv(weights, x, f"{name}c")
+        return y + _naive_conv(weights, x, f"{name}c")
     return y + x if name.endswith(("conv6", "conv7", "conv8")) else y
 
 
-def _plain_gate(weights: dict[str, Tensor], name: str, code: Tensor, h: Tensor) -> Tensor:
+def _naive_gate(weights: dict[str, Tensor], name: str, code: Tensor, h: Tensor) -> Tensor:
     kernel = weights[f"encoder.{name}.conv3d.weight"]
     z = F.conv3d(h, kernel, padding=kernel.shape[-1] // 2) + weights[f"encoder.{name}.bias"]
     return z + F.linear(code, weights[f"encoder.{name}.fc_layer.weight"]).view_as(h)
 
 
-def _plain_upsampling(x: Tensor, mode: str) -> Tensor:
+def _naive_upsampling(x: Tensor, mode: str) -> Tensor:
     """Every voxel to 2 x 2 x 2, in all eight places or ("zeros") in the first one."""
     y = x.new_zeros(*x.shape[:2], *(2 * side for side in x.shape[2:]))
     for corner in itertools.product((0, 1), repeat=3):
@@ -123,7 +123,7 @@ def _plain_upsampling(x: Tensor, mode: str) -> Tensor:
     return y
 
 
-def plain_compression(
+def naive_compression(
     state: dict[str, Tensor], images: Tensor, iterations: int, architecture: str, additive: bool = True
 ) -> tuple[Tensor, Tensor]:
     """N iterations of `CompressionRNN` with the deterministic binarizer, from its state dict.
@@ -136,11 +136,11 @@ def plain_compression(
         additive: gamma of Eq. 10 is 1, else 0.
 
     Returns:
-        Codes (B, N, M, H/16, W/16) of -1 and +1, and decoded pictures (B, N, 3, H, W), not clamped.
+        Codes (B, N, M, H/16, W/16) of -1 and +1, and decoded images (B, N, 3, H, W), not clamped.
     """
     B, _, H, W = images.shape
-    picture = images - 0.5
-    residual, decoded = picture, torch.zeros_like(picture)
+    x0 = images - 0.5
+    residual, decoded = x0, torch.zeros_like(x0)
     layers = 4 if architecture == "original" else 3
     shuffles_first = architecture in ("small", "small-a2")
     shuffles_last = architecture == "small-b"
@@ -154,11 +154,11 @@ def plain_compression(
         hidden, side = state[f"decoder.rnns.{n}.W_h.weight"].shape[1], (8 if shuffles_first else 16) >> n
         decoder.append((images.new_zeros(B, hidden, H // side, W // side),) * 2)
 
-    codes, pictures = [], []
+    codes, outputs = [], []
     for _ in range(iterations):
         x = F.conv2d(residual, state["encoder.entry.weight"], stride=2, padding=1)
         for n in range(3):
-            encoder[n] = _plain_lstm(state, f"encoder.rnns.{n}", x, *encoder[n], stride=2)
+            encoder[n] = _naive_lstm(state, f"encoder.rnns.{n}", x, *encoder[n], stride=2)
             x = encoder[n][0]
         if architecture == "original":
             x = torch.tanh(F.conv2d(x, state["encoder.code.weight"]))
@@ -166,20 +166,20 @@ def plain_compression(
         code[x < 0] = -1
         code = code + (x - x.detach())  # adds zero, and hands the gradient through
         x = F.conv2d(code, state["decoder.entry.weight"])
-        x = _plain_shuffle(x) if shuffles_first else x
+        x = _naive_shuffle(x) if shuffles_first else x
         for n in range(layers):
-            decoder[n] = _plain_lstm(state, f"decoder.rnns.{n}", x, *decoder[n], stride=1)
-            x = _plain_shuffle(decoder[n][0])
+            decoder[n] = _naive_lstm(state, f"decoder.rnns.{n}", x, *decoder[n], stride=1)
+            x = _naive_shuffle(decoder[n][0])
         x = F.conv2d(x, state["decoder.exit.weight"])
-        x = _plain_shuffle(x) if shuffles_last else x
+        x = _naive_shuffle(x) if shuffles_last else x
         decoded = torch.tanh(x) / 2 + (decoded if additive else 0)
-        residual = picture - decoded
+        residual = x0 - decoded
         codes.append(code)
-        pictures.append(decoded + 0.5)
-    return torch.stack(codes, 1), torch.stack(pictures, 1)
+        outputs.append(decoded + 0.5)
+    return torch.stack(codes, 1), torch.stack(outputs, 1)
 
 
-def _plain_lstm(
+def _naive_lstm(
     state: dict[str, Tensor], name: str, x: Tensor, h: Tensor, c: Tensor, stride: int
 ) -> tuple[Tensor, Tensor]:
     """One step of a convolutional LSTM, Eq. 3-8 with convolutions: a pair of them for each of i, f, g and o."""
@@ -194,7 +194,7 @@ def _plain_lstm(
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
-def _plain_shuffle(x: Tensor) -> Tensor:
+def _naive_shuffle(x: Tensor) -> Tensor:
     """Depth-to-space by 2: channel 4 c + 2 a + b of a pixel becomes channel c at row a, column b of 2 x 2 pixels."""
     B, C, H, W = x.shape
     return x.view(B, C // 4, 2, 2, H, W).permute(0, 1, 4, 2, 5, 3).reshape(B, C // 4, 2 * H, 2 * W)

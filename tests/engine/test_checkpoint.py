@@ -6,7 +6,7 @@ from torch import nn
 
 from compress3d.engine.weights import load_weights, pack_weights, save_weights, unpack_weights, weights_origin
 from compress3d.errors import CheckpointError
-from compress3d.joint.models import Implicit
+from compress3d.joint.implicit import Implicit
 from compress3d.r2n2.network import Reconstruction
 from compress3d.scales import scale
 

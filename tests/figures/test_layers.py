@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from compress3d.figures.layers import layer_table, layers, share
-from compress3d.joint.models import Implicit
+from compress3d.joint.implicit import Implicit
 from compress3d.r2n2.network import Reconstruction
 from compress3d.scales import scale
 

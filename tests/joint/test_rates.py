@@ -30,7 +30,7 @@ def test_rates_that_cannot_be_reached_are_refused(size, rate):
         implicit_channels(size, rate)
 
 
-# (rate, M, bits a value) -> N: 24 * 256 / (rate M bits), whatever the picture's size
+# (rate, M, bits a value) -> N: 24 * 256 / (rate M bits), whatever the image's size
 ITERATIONS = {
     (384, 16, 1): 1, (192, 16, 1): 2, (128, 16, 1): 3, (96, 16, 1): 4, (64, 16, 1): 6, (48, 16, 1): 8,
     (192, 32, 1): 1, (96, 32, 1): 2, (64, 32, 1): 3, (48, 32, 1): 4, (24, 32, 1): 8,
@@ -74,7 +74,7 @@ def test_impossible_rate_is_refused_with_one_that_is_possible(size, rate, channe
 
 
 @pytest.mark.parametrize("size", [1, 8, 17, 40, 127, 137])
-def test_picture_whose_side_is_no_multiple_of_16_is_refused(size):
+def test_image_whose_side_is_no_multiple_of_16_is_refused(size):
     with pytest.raises(ConfigError, match=f"image size {size}.*multiple of 16"):
         recurrent_iterations(size, 384, 16)
 

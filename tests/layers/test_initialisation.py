@@ -8,7 +8,12 @@ from torch import nn
 from compress3d.joint.compression import CompressionRNN
 from compress3d.layers.convgru3d import ConvGRU3D
 from compress3d.layers.convlstm3d import ConvLSTM3D
-from compress3d.layers.initialisation import he_normal, msra, unit_code, unit_gates
+from compress3d.layers.initialisation import (
+    init_code_conv,
+    init_convlstm_unit_variance,
+    init_he_normal,
+    init_msra_normal,
+)
 from compress3d.layers.upsampling import UpsampleConv3d
 from compress3d.scales import scale
 
@@ -25,7 +30,7 @@ def test_signal_keeps_its_size_through_ten_layers(width):
 
     x = torch.randn(512, width)
     default = size(x)
-    he_normal(layers)
+    init_he_normal(layers)
     assert all(layer.bias.abs().sum() == 0 for layer in layers)
     assert 0.3 < size(x) < 3  # E[x^2] stays near 1
     assert default < 0.05
@@ -34,10 +39,10 @@ def test_signal_keeps_its_size_through_ten_layers(width):
 @pytest.mark.parametrize("kernel", [1, 3])
 @pytest.mark.parametrize("mode", ["nearest", "zeros"])
 def test_signal_keeps_its_size_through_upsamplings(mode, kernel):
-    """By zeros, seven inputs in eight are silent: weights drawn for all of them would leave 1/8 of E[x^2] a layer."""
+    """By zeros, seven inputs in eight are zero: weights drawn for all of them would leave 1/8 of E[x^2] a layer."""
     torch.manual_seed(0)
     layers = nn.ModuleList(UpsampleConv3d(32, 32, kernel, mode) for _ in range(3))
-    he_normal(layers)
+    init_he_normal(layers)
     x = torch.randn(2, 32, 4, 4, 4)
     with torch.no_grad():
         for layer in layers:
@@ -48,7 +53,7 @@ def test_signal_keeps_its_size_through_upsamplings(mode, kernel):
 @pytest.mark.parametrize("layer", [nn.Conv2d(8, 16, 3), nn.Conv3d(4, 8, 3), nn.Linear(300, 40)])
 def test_variance_by_hand(layer):
     torch.manual_seed(0)
-    he_normal(nn.ModuleList([layer]))
+    init_he_normal(nn.ModuleList([layer]))
     fan_in = layer.weight[0].numel()
     assert layer.weight.var().item() == pytest.approx(2 / (1.0001 * fan_in), rel=0.15)
 
@@ -59,7 +64,7 @@ def test_msra_by_hand():
     conv, linear = nn.Conv2d(64, 32, 3), nn.Linear(300, 200)
     gru, lstm = ConvGRU3D(64, 128), ConvLSTM3D(64, 128)
     for module in (conv, linear, gru, lstm):
-        msra(module)
+        init_msra_normal(module)
     expected = {
         conv: (2 / ((64 * 9 + 32 * 9) / 2)) ** 0.5,
         linear: (2 / 250) ** 0.5,
@@ -75,13 +80,13 @@ def test_msra_by_hand():
 
 
 @pytest.mark.parametrize("architecture", ["original", "small"])
-def test_a_code_says_something_at_the_start(architecture):
+def test_code_follows_the_image_at_the_start(architecture):
     """N_original's code grows from under 0.1 to 0.4, of at most 1; N_small has no such layer, and nothing changes."""
     torch.manual_seed(0)
     model = CompressionRNN(scale("demo"), architecture)
-    unit_gates(model)
+    init_convlstm_unit_variance(model)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    unit_code(model.encoder)
+    init_code_conv(model.encoder)
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == ({"encoder.code.weight"} if architecture == "original" else set())
     code, _ = model.encoder(torch.rand(8, 3, 64, 64) - 0.5, [None] * 3)

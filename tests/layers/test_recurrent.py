@@ -1,13 +1,19 @@
-"""Recurrent cells against torch.nn.LSTM and against plain NumPy."""
+"""Recurrent cells against torch.nn.LSTM and NumPy, in float64: what is left is rounding, far below `ROUNDING`."""
 
 import numpy as np
 import pytest
 import torch
 
+from compress3d.layers.convgru3d import ConvGRU3D
 from compress3d.layers.convlstm3d import ConvLSTM3D
-from compress3d.layers.recurrent import ConvLSTMCell, LSTMCell, RNNCell
+from compress3d.layers.recurrent import ConvLSTMCell, LSTMCell, RNNCell, unroll
 
 torch.manual_seed(0)
+ROUNDING = dict(atol=1e-12, rtol=0)  # values of about 1, sums of at most 100 products: 1e-16 sqrt(100) a step
+
+
+def random(*shape):
+    return torch.randn(*shape, dtype=torch.float64)
 
 
 def sigmoid(x):
@@ -16,33 +22,38 @@ def sigmoid(x):
 
 @pytest.mark.parametrize("batch, inputs, hidden, steps", [(1, 1, 1, 1), (3, 5, 4, 7), (2, 8, 16, 3)])
 def test_lstm_cell_equals_torch_lstm(batch, inputs, hidden, steps):
-    cell = LSTMCell(inputs, hidden)
-    torch_lstm = torch.nn.LSTM(inputs, hidden)
+    cell = LSTMCell(inputs, hidden).double()
+    torch_lstm = torch.nn.LSTM(inputs, hidden, batch_first=True).double()
     with torch.no_grad():  # torch orders i, f, g, o and keeps two biases
         torch_lstm.weight_ih_l0.copy_(cell.W_x.weight)
         torch_lstm.weight_hh_l0.copy_(cell.W_h.weight)
         torch_lstm.bias_ih_l0.copy_(cell.W_x.bias)
         torch_lstm.bias_hh_l0.zero_()
-    x = torch.randn(steps, batch, inputs)
+    x = random(batch, steps, inputs)
     expected, (h_last, c_last) = torch_lstm(x)
-    state = None
-    for t in range(steps):
-        state = cell(x[t], state)
-        torch.testing.assert_close(state[0], expected[t])
-    torch.testing.assert_close(state[1], c_last[0])
+    outputs, (h, c) = unroll(cell, x)
+    torch.testing.assert_close(torch.stack(outputs, 1), expected, **ROUNDING)
+    torch.testing.assert_close(torch.stack([h, c]), torch.stack([h_last[0], c_last[0]]), **ROUNDING)
+
+
+def test_unroll_goes_on_from_a_state_and_gives_the_outputs_in_order():
+    """Eq. 1 with a cell that can be followed by hand: the state counts, the output is the input times the count."""
+    outputs, state = unroll(lambda x, n: ((n or 0) + 1, x * ((n or 0) + 1)), torch.ones(2, 3), None)
+    assert state == 3 and [y.tolist() for y in outputs] == [[1, 1], [2, 2], [3, 3]]
+    assert unroll(lambda x, n: (n + 1, x), torch.ones(2, 4), 10)[1] == 14
 
 
 @pytest.mark.parametrize("batch, inputs, hidden, outputs", [(1, 2, 3, 1), (4, 3, 5, 2)])
 def test_rnn_cell_equals_numpy(batch, inputs, hidden, outputs):
-    cell = RNNCell(inputs, hidden, outputs)
-    W_x, W_h, W_y = (getattr(cell, n).weight.detach().numpy().astype(np.float64) for n in ("W_x", "W_h", "W_y"))
-    x = torch.randn(3, batch, inputs)
+    cell = RNNCell(inputs, hidden, outputs).double()
+    W_x, W_h, W_y = (getattr(cell, n).weight.detach().numpy() for n in ("W_x", "W_h", "W_y"))
+    x = random(3, batch, inputs)
     h, expected = None, np.zeros((batch, hidden))
     for t in range(3):
         h, y = cell(x[t], h)
         expected = np.tanh(expected @ W_h.T + x[t].numpy() @ W_x.T)
-        np.testing.assert_allclose(h.detach(), expected, atol=1e-6)
-        np.testing.assert_allclose(y.detach(), expected @ W_y.T, atol=1e-6)
+        np.testing.assert_allclose(h.detach(), expected, **ROUNDING)
+        np.testing.assert_allclose(y.detach(), expected @ W_y.T, **ROUNDING)
 
 
 def numpy_conv(x, weight, stride, padding):
@@ -62,43 +73,45 @@ def numpy_conv(x, weight, stride, padding):
 
 @pytest.mark.parametrize("kernel, hidden_kernel, stride, bias", [(3, 1, 2, False), (3, 3, 1, True), (1, 1, 1, False)])
 def test_conv_lstm_cell_equals_numpy(kernel, hidden_kernel, stride, bias):
-    cell = ConvLSTMCell(2, 3, kernel, hidden_kernel, stride, bias)
-    W_x, W_h = cell.W_x.weight.detach().double().numpy(), cell.W_h.weight.detach().double().numpy()
+    cell = ConvLSTMCell(2, 3, kernel, hidden_kernel, stride, bias).double()
+    W_x, W_h = cell.W_x.weight.detach().numpy(), cell.W_h.weight.detach().numpy()
     b = cell.W_x.bias.detach().numpy().reshape(1, -1, 1, 1) if bias else 0
-    xs = torch.randn(3, 2, 2, 6, 6)
+    xs = random(3, 2, 2, 6, 6)
     state, h, c = None, np.zeros((2, 3, 6 // stride, 6 // stride)), 0
     for x in xs:
-        state = cell(x, state)
+        state, y = cell(x, state)
         z = numpy_conv(x.numpy(), W_x, stride, kernel // 2) + numpy_conv(h, W_h, 1, hidden_kernel // 2) + b
         i, f, g, o = np.split(z, 4, axis=1)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
-        np.testing.assert_allclose(state[0].detach(), h, atol=1e-5)
-        np.testing.assert_allclose(state[1].detach(), c, atol=1e-5)
+        np.testing.assert_allclose(state[0].detach(), h, **ROUNDING)
+        np.testing.assert_allclose(state[1].detach(), c, **ROUNDING)
+        assert y is state[0]
 
 
 @pytest.mark.parametrize("code_size, hidden, grid, kernel, views", [(4, 2, 4, 3, 3), (3, 2, 2, 1, 2), (5, 1, 3, 3, 1)])
 def test_lstm3d_equals_numpy(code_size, hidden, grid, kernel, views):
-    lstm = ConvLSTM3D(code_size, hidden, grid, kernel)
-    A, a = lstm.input_map.weight.detach().double().numpy(), lstm.input_map.bias.detach().double().numpy()
-    W, b = lstm.hidden_map.weight.detach().double().numpy(), lstm.hidden_map.bias.detach().double().numpy()
-    codes = torch.randn(2, views, code_size)
+    lstm = ConvLSTM3D(code_size, hidden, grid, kernel).double()
+    A, a = lstm.input_map.weight.detach().numpy(), lstm.input_map.bias.detach().numpy()
+    W, b = lstm.hidden_map.weight.detach().numpy(), lstm.hidden_map.bias.detach().numpy()
+    codes = random(2, views, code_size)
     got, state = lstm(codes)
     h = c = np.zeros((2, hidden, grid, grid, grid))
     for t in range(views):
-        z = (codes[:, t].double().numpy() @ A.T + a).reshape(2, 3 * hidden, grid, grid, grid)
+        z = (codes[:, t].numpy() @ A.T + a).reshape(2, 3 * hidden, grid, grid, grid)
         z = z + numpy_conv(h, W, 1, kernel // 2) + b.reshape(1, -1, 1, 1, 1)
         i, f, g = np.split(z, 3, axis=1)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h = np.tanh(c)
-    np.testing.assert_allclose(got.detach(), h, atol=1e-5)
-    np.testing.assert_allclose(state[1].detach(), c, atol=1e-5)
+    np.testing.assert_allclose(got.detach(), h, **ROUNDING)
+    np.testing.assert_allclose(state[1].detach(), c, **ROUNDING)
 
 
-def test_lstm3d_can_pause_between_views():
-    lstm = ConvLSTM3D(6, 3)
-    codes = torch.randn(2, 5, 6)
-    whole, _ = lstm(codes)
-    _, state = lstm(codes[:, :2])
-    resumed, _ = lstm(codes[:, 2:], state)
-    torch.testing.assert_close(resumed, whole)
+@pytest.mark.parametrize("layer", [ConvLSTM3D, ConvGRU3D])
+def test_recurrence_over_views_can_pause(layer):
+    layer = layer(6, 3).double()
+    codes = random(2, 5, 6)
+    whole, _ = layer(codes)
+    _, state = layer(codes[:, :2])
+    resumed, _ = layer(codes[:, 2:], state)
+    torch.testing.assert_close(resumed, whole, **ROUNDING)

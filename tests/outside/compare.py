@@ -6,9 +6,8 @@ That code is not ours to ship: clone it, and name the folder.
     python tests/outside/compare.py r2n2 FOLDER    # a PyTorch port of 3D-R2N2: models/gru_net.py, models/res_gru_net.py
 
 Prints the largest differences and, for Res3D-GRU-3, the time of a training step; fails where one is above 1e-4.
-Neither is
-a test of `make test`: those know only what is in the repository, and compare with plain readings of the published
-tables.
+Neither is a test of `make test`: those know only what is in the repository, and compare with naive references, written
+from the published tables.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from compress3d.joint.compression import CompressionRNN
+from compress3d.losses import occupancy_loss
 from compress3d.r2n2.convert import from_pytorch
-from compress3d.r2n2.network import Reconstruction, reconstruction_loss
+from compress3d.r2n2.network import Reconstruction
 from compress3d.scales import scale
 
 LIMIT = 1e-4
@@ -35,7 +35,7 @@ PORTS = {"gru-3": ("models.gru_net", "GRUNet"), "res-gru-3": ("models.res_gru_ne
 
 
 def compare_rnn(iterations: int = 8, side: int = 128) -> dict[str, float]:
-    """N_original: share of other bits, and the largest difference of a decoded value, over additive iterations."""
+    """N_original: fraction of other bits, and the largest difference of a decoded value, over additive iterations."""
     public = importlib.import_module("network")
     torch.manual_seed(0)
     encoder, binarizer, decoder = public.EncoderCell().eval(), public.Binarizer().eval(), public.DecoderCell().eval()
@@ -53,32 +53,32 @@ def compare_rnn(iterations: int = 8, side: int = 128) -> dict[str, float]:
             weights[f"{part}.rnns.{n}.W_h.weight"] = cell.conv_hh.weight
     ours.load_state_dict({name: value.detach() for name, value in weights.items()})
 
-    def still(channels: int, stride: int) -> tuple[Tensor, Tensor]:
+    def zeros(channels: int, stride: int) -> tuple[Tensor, Tensor]:
         return tuple(torch.zeros(1, channels, side // stride, side // stride) for _ in range(2))
 
     images = torch.rand(1, 3, side, side)
-    left, shown = images - 0.5, torch.full_like(images, 0.5)
+    residual, decoded = images - 0.5, torch.full_like(images, 0.5)
     enc, dec = (
-        [still(*s) for s in ((256, 4), (512, 8), (512, 16))],
-        [still(*s) for s in ((512, 16), (512, 8), (256, 4), (128, 2))],
+        [zeros(*s) for s in ((256, 4), (512, 8), (512, 16))],
+        [zeros(*s) for s in ((512, 16), (512, 8), (256, 4), (128, 2))],
     )
-    codes, pictures = [], []
+    codes, outputs = [], []
     with torch.no_grad():
         for _ in range(iterations):
-            features, *enc = encoder(left, *enc)
+            features, *enc = encoder(residual, *enc)
             codes.append(binarizer(features))
-            said, *dec = decoder(codes[-1], *dec)
-            left, shown = left - said, shown + said
-            pictures.append(shown)
+            output, *dec = decoder(codes[-1], *dec)
+            residual, decoded = residual - output, decoded + output
+            outputs.append(decoded)
         coded = ours(images, iterations)
     return {
-        "share of bits that differ": (torch.stack(codes, 1) != coded.codes).double().mean().item(),
-        "decoded pictures": (torch.stack(pictures, 1) - coded.decoded).abs().max().item(),
+        "fraction of bits that differ": (torch.stack(codes, 1) != coded.codes).double().mean().item(),
+        "decoded images": (torch.stack(outputs, 1) - coded.decoded).abs().max().item(),
     }
 
 
 def ported(name: str) -> nn.Module:
-    """A network of the port with fresh weights; it prints its layers, which nobody needs."""
+    """A network of the port with fresh weights; it prints its layers."""
     module, network = PORTS[name]
     with contextlib.redirect_stdout(io.StringIO()):
         return getattr(importlib.import_module(module), network)()
@@ -86,7 +86,7 @@ def ported(name: str) -> nn.Module:
 
 def twin(name: str, port: nn.Module) -> Reconstruction:
     """Ours, with the layers of the ports and the weights of `port`."""
-    ours = Reconstruction(scale("paper"), name, upsampling="zeros", padded=True, outer_shortcut=True)
+    ours = Reconstruction(scale("paper"), name, upsampling="zeros", padded=True, as_pytorch_ports=True)
     return from_pytorch(ours, port.state_dict())
 
 
@@ -114,7 +114,7 @@ def time_step(name: str = "res-gru-3", rounds: int = 5) -> str:
         "port": (torch.optim.Adam(port.parameters(), lr=0), lambda: port(images.transpose(0, 1), y=target, test=False)),
         "ours": (
             torch.optim.Adam(ours.parameters(), lr=0, fused=True),
-            lambda: reconstruction_loss(ours(images), truth),
+            lambda: occupancy_loss(ours(images), truth),
         ),
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}

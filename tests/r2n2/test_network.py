@@ -1,9 +1,12 @@
-"""3D-LSTM-3 against its layer table and against the plain reference."""
+"""3D-LSTM-3 against its layer table and the naive reference, and the loss of networks that make voxels."""
 
 import pytest
 import torch
 
-from benchmarks.naive import plain_layout, plain_reconstruction
+from benchmarks.naive import naive_layout, naive_reconstruction
+from compress3d.data.loader import Batch
+from compress3d.engine.step import Step
+from compress3d.losses import occupancy_loss
 from compress3d.r2n2.convert import to_pytorch
 from compress3d.r2n2.network import Decoder, Encoder, Reconstruction
 from compress3d.scales import SCALES, scale
@@ -46,21 +49,33 @@ def test_shapes_of_every_scale(name):
     assert Decoder(size)(h).shape == (1, size.grid, size.grid, size.grid)
 
 
-@pytest.mark.parametrize("name, views", [("smoke", 1), ("smoke", 3), ("demo", 2)])
-def test_equals_the_plain_reference_in_single_precision(name, views):
-    """Double precision, gradients, and the other networks: test_networks.py."""
+@torch.no_grad()
+def test_demo_equals_the_naive_reference():
+    """Gradients, and the other networks at smoke scale: test_network_variants.py."""
     torch.manual_seed(2)
-    model = Reconstruction(scale(name))
-    images = torch.rand(2, views, 3, model.scale.image_size, model.scale.image_size)
-    expected = plain_reconstruction(to_pytorch(model), images, plain_layout(model))
-    torch.testing.assert_close(model.log_probabilities(images), expected, atol=1e-5, rtol=0)
+    model = Reconstruction(scale("demo")).double()
+    images = torch.rand(2, 2, 3, 64, 64, dtype=torch.float64)
+    expected = naive_reconstruction(to_pytorch(model), images, naive_layout(model))
+    torch.testing.assert_close(model.log_probabilities(images), expected, atol=1e-12, rtol=0)
 
 
 def test_views_are_encoded_alone_and_read_in_order():
     torch.manual_seed(3)
-    model = Reconstruction(scale("smoke")).eval()
-    images = torch.rand(1, 3, 3, 32, 32)
-    _, state = model.remember(images[:, :2])
-    h, _ = model.remember(images[:, 2:], state)
-    torch.testing.assert_close(model.decoder(h), model(images))
+    model = Reconstruction(scale("smoke")).eval().double()
+    images = torch.rand(1, 3, 3, 32, 32, dtype=torch.float64)
+    alone = torch.stack([model.encode(images[:, v]) for v in range(3)], 1)
+    torch.testing.assert_close(model.encode_views(images), alone, atol=1e-12, rtol=0)
+    torch.testing.assert_close(model.fuse_views(alone), model(images), atol=1e-12, rtol=0)
     assert not torch.allclose(model(images.flip(1)), model(images))
+
+
+@torch.no_grad()
+def test_training_step_is_the_loss_of_the_batch():
+    torch.manual_seed(4)
+    model = Reconstruction(scale("smoke"))
+    views = torch.randint(256, (2, 3, 3, 32, 32), dtype=torch.uint8)
+    batch = Batch(views, torch.rand(2, 16, 16, 16) > 0.8, torch.arange(2))
+    total, terms = model.training_step(batch, Step(0, seed=0))
+    assert terms == {"reconstruction": total}
+    expected = occupancy_loss(model(views.float() / 255), batch.occupancy)
+    torch.testing.assert_close(total, expected)  # a mean of 8,192 terms, the same ones: float32's own tolerance

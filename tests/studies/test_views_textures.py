@@ -19,7 +19,7 @@ from compress3d.studies.views import by_count, by_order, each_view, joined, netw
 class LastView(torch.nn.Module):
     """Says what the last view shows: a network that forgets."""
 
-    def join(self, views):
+    def fuse_views(self, views):
         filled = (views[:, -1].mean((1, 2, 3)) > 0.5).float()
         return (filled * 20 - 10).view(-1, 1, 1, 1).expand(-1, 4, 4, 4)
 
@@ -27,7 +27,7 @@ class LastView(torch.nn.Module):
 class Mean(torch.nn.Module):
     """Says the same for every order of the views."""
 
-    def join(self, views):
+    def fuse_views(self, views):
         return (views.mean((1, 2, 3, 4)) * 20 - 10).view(-1, 1, 1, 1).expand(-1, 4, 4, 4)
 
 

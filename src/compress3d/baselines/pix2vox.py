@@ -1,4 +1,4 @@
-"""Pix2Vox-F: each view to a volume of its own, then a learned average of them (Xie 2019): a rival without recurrence.
+"""Pix2Vox-F: each view to a volume of its own, then a learned average of them (Xie 2019): no recurrence.
 
 ```
 view (3, H, W) -> VGG16-BN up to conv4_1 (512, 28, 28) -> tail (128, 4, 4) = (256, 2, 2, 2) -> decoder -> 8 features and
@@ -29,12 +29,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from compress3d.errors import ConfigError, DataError
-from compress3d.losses import Losses
-from compress3d.r2n2.network import reconstruction_loss
+from compress3d.layers.precision import at_least_float32
+from compress3d.r2n2.network import VoxelNetwork
 from compress3d.scales import Scale
 
-# Behind the last ReLU, at every width: the logits made of them have no bias, so that too few can get stuck at logits of one
-# sign (with one feature, at smoke scale, L_3D stayed at log 2).
+# Behind the last ReLU, at every width: the logits made of them have no bias, so that too few can get stuck at logits of
+# one sign (with one feature, at smoke scale, L_3D stayed at log 2).
 FEATURES = 8
 
 # At full width.
@@ -54,14 +54,14 @@ def _halvings(size: int, end: int, most: int) -> int:
 class ViewEncoder(nn.Module):
     """VGG16-BN up to its eighth convolution, and the tail of Pix2Vox-F.
 
-    A picture of 224 pixels needs three poolings to reach 28 x 28 cells. A smaller one needs fewer: the last are left
-    out, so that the first, large layers shrink the picture as in the paper.
+    An image of 224 pixels needs three poolings to reach 28 x 28 cells. A smaller one needs fewer: the last are left
+    out, so that the first, large layers shrink the image as in the paper.
 
     Args:
-        scale: picture size and width.
+        scale: image size and width.
 
     Raises:
-        ConfigError: no number of poolings leads from that picture to 28 x 28 cells.
+        ConfigError: no number of poolings leads from that image to 28 x 28 cells.
     """
 
     def __init__(self, scale: Scale):
@@ -70,7 +70,7 @@ class ViewEncoder(nn.Module):
         poolings = _halvings(self.side, VGG_SIDE, len(VGG_BLOCKS) - 1)
         if poolings < 0:
             raise ConfigError(
-                f"pictures of {scale.image_size} pixels",
+                f"images of {scale.image_size} pixels",
                 "do not end at 28 x 28 cells in Pix2Vox",
                 "choose 16, 32, 64 or 128 pixels",
             )
@@ -99,7 +99,7 @@ class ViewEncoder(nn.Module):
 class VolumeDecoder(nn.Module):
     """One view's volume: four transposed convolutions from 2^3 to 32^3 cells, each with batch normalisation and ReLU.
 
-    A smaller grid leaves out the first upsamplings: a plain 3^3 convolution stands in their place.
+    A smaller grid leaves out the first upsamplings: a 3^3 convolution stands in their place.
 
     Args:
         scale: grid and width.
@@ -183,17 +183,17 @@ def merged_logits(scores: Tensor, logits: Tensor) -> Tensor:
         >>> merged_logits(torch.zeros(1, 2), torch.tensor([[200.0, 200.0]]))
         tensor([200.])
     """
-    scores, logits = (x if x.dtype == torch.float64 else x.float() for x in (scores, logits))
+    scores, logits = at_least_float32(scores), at_least_float32(logits)
     occupied = torch.logsumexp(scores + F.logsigmoid(logits), dim=1)
     empty = torch.logsumexp(scores + F.logsigmoid(-logits), dim=1)
     return occupied - empty
 
 
-class Pix2Vox(nn.Module):
+class Pix2Vox(VoxelNetwork):
     """Pix2Vox-F, with the interface of `Reconstruction`; the order of views does not matter.
 
     Args:
-        scale: sizes; `paper` gives the published network, which enlarges its pictures from 128 to 224 pixels. The
+        scale: sizes; `paper` gives the published network, which enlarges its images from 128 to 224 pixels. The
             other scales enlarge by the same factor, 7/4, and have `width` times the channels of every layer but the
             decoder's last.
 
@@ -218,41 +218,25 @@ class Pix2Vox(nn.Module):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
-    def each_view(self, images: Tensor) -> Tensor:
+    def encode_views(self, images: Tensor) -> Tensor:
         """Every view by itself: (B, V, 3, H, W) in [0, 1] -> scores and logits of its voxels, (B, V, 2, G, G, G).
 
         Raises:
-            DataError: the pictures have another size, or are not floats.
+            DataError: the images have another size, or are not floats.
         """
         side = self.scale.image_size
         if images.ndim != 5 or images.shape[1] < 1 or images.shape[2:] != (3, side, side):
             raise DataError(
-                f"pictures of shape {tuple(images.shape)}",
+                f"images of shape {tuple(images.shape)}",
                 f"do not fit Pix2Vox at scale {self.scale.name!r}",
                 f"give (objects, views, 3, {side}, {side}), at least one view",
             )
         if not images.is_floating_point():
-            raise DataError(f"pictures of {images.dtype}", "are not floats in [0, 1]", "divide them by 255")
+            raise DataError(f"images of {images.dtype}", "are not floats in [0, 1]", "divide them by 255")
         features, logits = self.decoder(self.encoder(images.flatten(0, 1)))
         volumes = torch.cat([self.merger(features, logits), logits], dim=1)
         return volumes.unflatten(0, images.shape[:2])
 
-    def join(self, volumes: Tensor) -> Tensor:
-        """Scores and logits of views, (B, V, 2, G, G, G), in any order -> logits (B, G, G, G)."""
-        return merged_logits(volumes[:, :, 0], volumes[:, :, 1])
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits of occupancy of the merged volume.
-
-        Args:
-            images: (B, V, 3, H, W) float in [0, 1], H = W = `scale.image_size`; any number of views.
-
-        Returns:
-            (B, G, G, G) float, indexed [x, y, z]; `sigmoid` of it is p_V of Eq. 15.
-        """
-        return self.join(self.each_view(images))
-
-    def losses(self, images: Tensor, occupancy: Tensor, iterations: int | None = None) -> Losses:
-        """L_3D, Eq. 15, of views (B, V, 3, H, W) in [0, 1]; `iterations` is for models with a compression RNN."""
-        l_3d = reconstruction_loss(self(images), occupancy)
-        return Losses(l_3d, reconstruction=l_3d)
+    def fuse_views(self, views: Tensor) -> Tensor:
+        """Scores and logits of any number of views, (B, V, 2, G, G, G), in any order -> logits (B, G, G, G)."""
+        return merged_logits(views[:, :, 0], views[:, :, 1])

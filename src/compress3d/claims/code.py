@@ -14,7 +14,9 @@ from compress3d.claims.evidence import FAILED, PARTLY, REPRODUCED, Answer, Evide
 from compress3d.engine.experiment import get_experiment
 from compress3d.joint.compression import ARCHITECTURES, CompressionRNN
 from compress3d.joint.experiments import most_iterations
-from compress3d.joint.models import Direct, Implicit, Sequential
+from compress3d.joint.direct import Direct
+from compress3d.joint.implicit import Implicit
+from compress3d.joint.sequential import Sequential
 from compress3d.joint.rates import recurrent_iterations, true_rate
 from compress3d.layers.binarizer import Binarizer, binarize
 from compress3d.r2n2.network import Encoder, Reconstruction
@@ -55,7 +57,7 @@ def training_bytes(make: Callable[[Scale], nn.Module], iterations: int | None = 
     side, grid = PAPER.image_size, PAPER.grid
     x, truth = torch.empty(BATCH, VIEWS, 3, side, side, device="meta"), torch.empty(BATCH, *(grid,) * 3, device="meta")
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = model.losses(x, truth, iterations)
+        loss = model.loss(x, truth, iterations)
     del loss
     activations = sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in weights)
     return activations + STATE_BYTES * parameters(model)

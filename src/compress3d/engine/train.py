@@ -22,7 +22,6 @@ from tqdm import tqdm
 
 from compress3d import paths
 from compress3d.data.loader import Batch
-from compress3d.engine._adapter import adapt
 from compress3d.engine.checkpoint import load_checkpoint, run_lock, save_checkpoint
 from compress3d.engine.distributed import ProcessGroup
 from compress3d.engine.experiment import Experiment
@@ -104,7 +103,7 @@ class Trainer:
     def __init__(self, experiment: Experiment, folder: Path, group: ProcessGroup):
         self.experiment, self.folder, self.group, self.device = experiment, folder, group, group.device
         torch.manual_seed(experiment.seed)
-        self.model = adapt(experiment.build().to(self.device))
+        self.model = experiment.build().to(self.device)
         self.objective = group.wrap_ddp(Objective(self.model))
         self.precision = ""  # chosen by `start`
         self.noise = torch.Generator(self.device)

@@ -70,7 +70,8 @@ def layers(model: nn.Module, image_size: int) -> list[Layer]:
     device = next(model.parameters()).device
     try:
         with torch.no_grad():
-            h, state = model.remember(torch.zeros(1, 2, 3, image_size, image_size, device=device))
+            images = torch.zeros(1, 2, 3, image_size, image_size, device=device)
+            h, state = model.recurrent(model.encode_views(images))
             # `Decoder.forward` uses the difference of the two kernels; the table shows the layer as published
             model.decoder.classify(model.decoder.hidden(h))
     finally:

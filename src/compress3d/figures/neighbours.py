@@ -104,10 +104,10 @@ def architectures(scale_name: str = "paper") -> Table:
                              None, None])  # fmt: skip
                 continue
             network, model = NETWORKS[of.network], Reconstruction(scale(scale_name), of.network)
-            maps = [m for n, m in model.memory.named_children() if n != "input_map"]
+            maps = [m for n, m in model.recurrent.named_children() if n != "input_map"]
             rows.append([name, "GRU" if network.gru else "LSTM", f"{network.kernel}³",
                          "residual" if network.residual else "simple", millions(model),
-                         millions(model.memory.input_map), sum(map(millions, maps))])  # fmt: skip
+                         millions(model.recurrent.input_map), sum(map(millions, maps))])  # fmt: skip
     columns = ["network", "recurrence", "kernel", "encoder and decoder", "parameters", "of them: code to units",
                "unit to unit"]  # fmt: skip
     return Table(columns, rows, f"{scale_name} scale, parameters in millions", digits=2)

@@ -3,24 +3,32 @@
 ```
 r_{t-1} -> encoder E_t -> binarizer B -> b_t, m bits (what is sent) -> decoder D_t -> x^_t;  r_t = x - x^_t,  t = 1 .. N
 ```
-Encoder and decoder remember earlier iterations in ConvLSTM states. No layer has a bias, as in the public code that the
-layer sizes follow; pictures are shifted by 1/2, so that the decoder's tanh / 2 covers them.
+Encoder and decoder keep what they know of earlier iterations in ConvLSTM states. No layer has a bias, as in the public
+code that the layer sizes follow; images are shifted by 1/2, so that the decoder's tanh / 2 covers them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from compress3d.data.loader import Batch, to_float
+from compress3d.engine.optim import with_decay
+from compress3d.engine.step import Step
 from compress3d.errors import ConfigError
 from compress3d.layers.binarizer import Binarizer
+from compress3d.layers.precision import at_least_float32
 from compress3d.layers.recurrent import ConvLSTMCell, State
-from compress3d.losses import Losses
+from compress3d.losses import LossTerms, compression_loss
 from compress3d.scales import Scale
+
+if TYPE_CHECKING:
+    from compress3d.engine.experiment import OptimConfig
 
 STRIDE = 16  # of the encoder: m = (H/16)(W/16) M
 
@@ -82,10 +90,10 @@ class CompressionEncoder(nn.Module):
         """One iteration: residual (B, 3, H, W) in [-1, 1] -> code before binarization (B, M, H/16, W/16) in [-1, 1]."""
         x, after = self.entry(residual), []
         for rnn, state in zip(self.rnns, states, strict=True):
-            after.append(rnn(x, state))
-            x = after[-1][0]
+            state, x = rnn(x, state)
+            after.append(state)
         x = x if self.code is None else self.code(x)
-        x = x.to(torch.promote_types(x.dtype, torch.float32))  # bfloat16 would round the chances of Eq. 13 to 1/256
+        x = at_least_float32(x)  # bfloat16 would round the binarizer's probabilities to 1/256
         return (x if self.code is None else torch.tanh(x)), after
 
 
@@ -115,37 +123,67 @@ class CompressionDecoder(nn.Module):
         if self.architecture.entry_shuffle:
             x = F.pixel_shuffle(x, 2)
         for rnn, state in zip(self.rnns, states, strict=True):
-            after.append(rnn(x, state))
-            x = F.pixel_shuffle(after[-1][0], 2)
+            state, x = rnn(x, state)
+            after.append(state)
+            x = F.pixel_shuffle(x, 2)
         x = self.exit(x)
         if self.architecture.exit_shuffle:
             x = F.pixel_shuffle(x, 2)
-        return torch.tanh(x.float()) / 2, after
+        return torch.tanh(at_least_float32(x)) / 2, after
 
 
 class Coded(NamedTuple):
     """Everything that N iterations make.
 
     Attributes:
-        codes: b_t of Eq. 10, (B, N, M, H/16, W/16): -1 and +1, floats in [-1, 1] where the binarizer is off.
-        decoded: x^_t of Eq. 10, (B, N, 3, H, W), about [0, 1], not clamped.
+        codes: b_t, (B, N, M, H/16, W/16): -1 and +1, floats in [-1, 1] where the binarizer is off.
+        decoded: x^_t, (B, N, 3, H, W), about [0, 1], not clamped.
     """
 
     codes: Tensor
     decoded: Tensor
 
 
-class CompressionRNN(nn.Module):
-    """Variable-rate compression of one picture: N iterations of m = (H/16)(W/16) M bits (Eq. 10-12).
+class TrainedOnIterations(nn.Module):
+    """Training of what holds a compression RNN: N is drawn for each minibatch, and the RNN learns at a rate of its own.
+
+    Attributes:
+        training_iterations: fewest and most N.
+    """
+
+    training_iterations: tuple[int, int]
+
+    def loss(self, images: Tensor, occupancy: Tensor | None, iterations: int) -> LossTerms:
+        """Losses of views (B, V, 3, H, W) in [0, 1] and voxels (B, G, G, G), with N iterations."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Batch, step: Step) -> LossTerms:
+        """Losses of a minibatch, with an N that depends on the step alone, uniform over its range (appendix)."""
+        N = int(step.rng(12).integers(*self.training_iterations, endpoint=True))
+        return self.loss(to_float(batch.images), batch.occupancy, N)
+
+    def parameter_groups(self, optim: OptimConfig) -> list[dict]:
+        """All other weights, then those of compression RNNs, each with its peak learning rate and warmup."""
+        codec = {id(p): p for part in self.modules() if isinstance(part, CompressionRNN) for p in part.parameters()}
+        others = [p for p in self.parameters() if id(p) not in codec]
+        groups = [(others, optim.learning_rate, optim.warmup)]
+        groups.append((list(codec.values()), optim.codec_learning_rate, optim.codec_warmup))
+        named = [{"params": params, "peak": peak, "warmup": warmup, "lr": 0.0} for params, peak, warmup in groups]
+        return with_decay(named, optim.weight_decay)
+
+
+class CompressionRNN(TrainedOnIterations):
+    """Variable-rate compression of one image: N iterations of m = (H/16)(W/16) M bits, Eq. 10 and 11.
 
     Args:
         scale: sizes; `paper` gives the published networks.
         architecture: "original" (M = 32), "small" (M = 16), or its other readings "small-a2", "small-b".
-        additive: gamma of Eq. 10: True adds up the outputs (gamma = 1), False decodes the whole picture each time.
+        additive: gamma of Eq. 10: True adds up the outputs (gamma = 1), False decodes the whole image each time.
         binary: False sends 32-bit floats instead of bits (Sec. 4.3).
+        training_iterations: fewest and most N of a minibatch.
 
     Raises:
-        ConfigError: there is no such architecture, or the picture's side is no multiple of 16.
+        ConfigError: there is no such architecture, or the image's side is no multiple of 16.
 
     Example:
         >>> from compress3d.scales import scale
@@ -155,15 +193,24 @@ class CompressionRNN(nn.Module):
         (torch.Size([1, 1, 16, 8, 8]), torch.Size([1, 1, 3, 128, 128]))
     """
 
-    def __init__(self, scale: Scale, architecture: str = "small", additive: bool = True, binary: bool = True):
+    def __init__(
+        self,
+        scale: Scale,
+        architecture: str = "small",
+        additive: bool = True,
+        binary: bool = True,
+        *,
+        training_iterations: tuple[int, int] = (1, 8),
+    ):
         super().__init__()
         if architecture not in ARCHITECTURES:
             raise ConfigError(
                 f"compression network {architecture!r}", "does not exist", f"choose one of {', '.join(ARCHITECTURES)}"
             )
         if scale.image_size % STRIDE:
-            raise ConfigError(f"image size {scale.image_size}", "is no multiple of 16", "crop or resize the picture")
+            raise ConfigError(f"image size {scale.image_size}", "is no multiple of 16", "crop or resize the image")
         self.scale, self.additive, self.binary = scale, additive, binary
+        self.training_iterations = training_iterations
         self.architecture = ARCHITECTURES[architecture]
         self.encoder = CompressionEncoder(self.architecture, scale)
         self.binarizer = Binarizer()
@@ -175,59 +222,50 @@ class CompressionRNN(nn.Module):
         return self.architecture.bits * (self.scale.image_size // STRIDE) ** 2
 
     def forward(self, images: Tensor, iterations: int) -> Coded:
-        """N iterations on pictures (B, 3, H, W) in [0, 1], each picture coded by itself."""
-        x = images - 0.5
-        encoder, decoder = [None] * 3, [None] * len(self.decoder.rnns)
-        residual, total = x, torch.zeros_like(x)  # r_0 = x, x^_0 = 0 (Eq. 11)
-        codes, decoded = [], []
-        for _ in range(iterations):
-            code, encoder = self.encoder(residual, encoder)
-            code = self.binarizer(code) if self.binary else code  # b_t = B[E_t(r_{t-1})], Eq. 10
-            output, decoder = self.decoder(code, decoder)
-            total = output + total if self.additive else output  # x^_t = D_t(b_t) + gamma x^_{t-1}, Eq. 10
-            residual = x - total  # Eq. 11
-            codes.append(code)
-            decoded.append(total + 0.5)
-        return Coded(torch.stack(codes, 1), torch.stack(decoded, 1))
-
-    def losses(self, images: Tensor, occupancy: Tensor | None, iterations: int) -> Losses:
-        """L_comp, Eq. 14, of views (B, V, 3, H, W) in [0, 1], as B V separate pictures."""
-        pictures = images.flatten(0, 1)
-        l_comp = compression_loss(pictures, self(pictures, iterations).decoded)
-        return Losses(l_comp, compression=l_comp)
+        """N iterations on images (B, 3, H, W) in [0, 1], each image coded by itself."""
+        codes, decoded = zip(*self._iterate(iterations, images - 0.5), strict=True)
+        return Coded(torch.stack(codes, 1), torch.stack(decoded, 1) + 0.5)
 
     def encode(self, images: Tensor, iterations: int) -> Tensor:
-        """Codes (B, N, M, H/16, W/16) of pictures (B, 3, H, W) in [0, 1].
+        """Codes (B, N, M, H/16, W/16) of images (B, 3, H, W) in [0, 1].
 
         The sender decodes as well, for the residual of the next iteration; not after the last one.
         """
-        x = images - 0.5
-        encoder, decoder = [None] * 3, [None] * len(self.decoder.rnns)
-        residual, total, codes = x, torch.zeros_like(x), []
-        for t in range(iterations):
-            code, encoder = self.encoder(residual, encoder)
-            codes.append(self.binarizer(code) if self.binary else code)
-            if t + 1 < iterations:
-                output, decoder = self.decoder(codes[-1], decoder)
-                total = output + total if self.additive else output
-                residual = x - total
-        return torch.stack(codes, 1)
+        sent = self._iterate(iterations, images - 0.5, decode_last=False)
+        return torch.stack([code for code, _ in sent], 1)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Pictures (B, N, 3, H, W) in [0, 1], one more a code, of codes (B, N, M, H/16, W/16)."""
-        decoder, total, decoded = [None] * len(self.decoder.rnns), 0.0, []
-        for code in codes.unbind(1):
-            output, decoder = self.decoder(code, decoder)
-            total = output + total if self.additive else output
-            decoded.append((total + 0.5).clamp(0, 1))
-        return torch.stack(decoded, 1)
+        """Images (B, N, 3, H, W) in [0, 1], one more a code, of codes (B, N, M, H/16, W/16)."""
+        received = self._iterate(codes.shape[1], codes=codes)
+        return torch.stack([(decoded + 0.5).clamp(0, 1) for _, decoded in received], 1)
 
+    def _iterate(
+        self, iterations: int, x: Tensor | None = None, codes: Tensor | None = None, decode_last: bool = True
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """b_t and x^_t for t = 1 .. N.
 
-def compression_loss(images: Tensor, decoded: Tensor) -> Tensor:
-    """L_comp, Eq. 14 with beta = 1 / (B H W 3 N): the mean absolute residual over pictures, pixels and iterations.
+        Args:
+            iterations: N.
+            x: images shifted by 1/2; None for a receiver.
+            codes: what a receiver has, all b_t; None for a sender.
+            decode_last: False leaves x^_N out, and gives x^_{N-1} again.
+        """
+        encoder, decoder = [None] * len(self.encoder.rnns), [None] * len(self.decoder.rnns)
+        decoded: Tensor | float = 0.0  # x^_0
+        for t in range(iterations):
+            if codes is None:
+                residual = x - decoded  # Eq. 11, and r_0 = x
+                code, encoder = self.encoder(residual, encoder)
+                code = self.binarizer(code) if self.binary else code  # Eq. 10, left: b_t = B[E_t(r_{t-1})]
+            else:
+                code = codes[:, t]
+            if decode_last or t + 1 < iterations:
+                output, decoder = self.decoder(code, decoder)
+                decoded = output + decoded if self.additive else output  # Eq. 10, right: D_t(b_t) + gamma x^_{t-1}
+            yield code, decoded
 
-    Args:
-        images: (B, 3, H, W) in [0, 1].
-        decoded: (B, N, 3, H, W), `Coded.decoded`.
-    """
-    return (images.unsqueeze(1) - decoded).abs().mean()
+    def loss(self, images: Tensor, occupancy: Tensor | None, iterations: int) -> LossTerms:
+        """L_comp of views (B, V, 3, H, W) in [0, 1], as B V separate images."""
+        images = images.flatten(0, 1)
+        l_comp = compression_loss(images, self(images, iterations).decoded)
+        return LossTerms(l_comp, {"compression": l_comp})

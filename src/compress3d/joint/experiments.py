@@ -13,9 +13,11 @@ from compress3d.codecs.channel import BITS, Channel, Jpeg2000, Learned, Operatin
 from compress3d.data.loader import to_float
 from compress3d.engine.experiment import Experiment, ModelConfig, OptimConfig, register
 from compress3d.joint.compression import ARCHITECTURES, STRIDE, Coded, CompressionRNN
-from compress3d.joint.models import Direct, Implicit, Sequential
+from compress3d.joint.direct import Direct
+from compress3d.joint.implicit import Implicit
 from compress3d.joint.rates import CODE_CELLS, implicit_channels, recurrent_iterations, true_rate
-from compress3d.layers.initialisation import unit_code, unit_gates
+from compress3d.joint.sequential import Sequential
+from compress3d.layers.initialisation import init_code_conv, init_convlstm_unit_variance
 from compress3d.r2n2.experiments import (
     OPTIM,
     SIXTH,
@@ -23,8 +25,8 @@ from compress3d.r2n2.experiments import (
     VOXEL_DATA,
     R2N2Config,
     VoxelConfig,
-    he_decoder,
-    he_start,
+    init_decoder_he,
+    init_r2n2_he,
     short,
 )
 from compress3d.r2n2.network import Reconstruction
@@ -51,12 +53,12 @@ def start(model: nn.Module, initialisation: str) -> nn.Module:
     if initialisation == "he":
         for part in model.modules():
             if isinstance(part, Reconstruction):
-                he_start(part)
+                init_r2n2_he(part)
             elif isinstance(part, Direct):
-                he_decoder(part.decoder)
+                init_decoder_he(part.decoder)
             elif isinstance(part, CompressionRNN):
-                unit_gates(part)
-                unit_code(part.encoder)
+                init_convlstm_unit_variance(part)
+                init_code_conv(part.encoder)
     return model
 
 
@@ -213,8 +215,8 @@ class CompressionConfig(RecurrentConfig):
 
     def build(self, scale: Scale) -> nn.Module:
         """See `ModelConfig.build`."""
-        model = CompressionRNN(scale, self.network, self.additive, self.binary)
-        model.training_iterations = self.training_iterations(scale)
+        N = self.training_iterations(scale)
+        model = CompressionRNN(scale, self.network, self.additive, self.binary, training_iterations=N)
         return start(model, self.initialisation)
 
 
@@ -237,8 +239,10 @@ class SequentialConfig(RecurrentConfig):
 
     def build(self, scale: Scale) -> nn.Module:
         """See `ModelConfig.build`."""
-        model = Sequential(scale, self.architecture, self.additive, self.binary, self.view_weight)
-        model.training_iterations = self.training_iterations(scale)
+        N = self.training_iterations(scale)
+        model = Sequential(
+            scale, self.architecture, self.additive, self.binary, self.view_weight, training_iterations=N
+        )
         return start(model, self.initialisation)
 
 
@@ -262,8 +266,16 @@ class DirectConfig(RecurrentConfig):
 
     def build(self, scale: Scale) -> nn.Module:
         """See `ModelConfig.build`."""
-        model = Direct(scale, self.architecture, self.additive, self.binary, self.view_weight, self.concatenated)
-        model.training_iterations = self.training_iterations(scale)
+        N = self.training_iterations(scale)
+        model = Direct(
+            scale,
+            self.architecture,
+            self.additive,
+            self.binary,
+            self.view_weight,
+            self.concatenated,
+            training_iterations=N,
+        )
         return start(model, self.initialisation)
 
 

@@ -1,4 +1,4 @@
-"""Compression-rate arithmetic (Golts & Schechner 2021, Eq. 12 and Sec. 3.3).
+"""Compression-rate arithmetic of Golts & Schechner 2021: iterations (Eq. 12) and channels (Sec. 3.3) for a rate.
 
 The rate c is raw bits over code bits, with 24 raw bits a pixel: `384:1` means c = 384.
 """
@@ -14,7 +14,7 @@ TOLERANCE = 0.005  # the paper's own 480:1 needs 204.8 channels; 205 give 479.5:
 
 
 def raw_bits(image_size: int) -> int:
-    """Bits of a raw square picture: 24 H W."""
+    """Bits of a raw square image: 24 H W."""
     return BITS_PER_PIXEL * image_size * image_size
 
 
@@ -62,7 +62,7 @@ def implicit_channels(image_size: int, rate: float, bits_per_value: int = 1) -> 
 
 
 def recurrent_iterations(image_size: int, rate: float, channels: int, bits_per_value: int = 1) -> int:
-    """N of Eq. 12: iterations of a compression RNN that makes m = (H/16)(W/16) M bits each.
+    """N: iterations of a compression RNN that makes m = (H/16)(W/16) M bits each.
 
     Args:
         image_size: H = W in pixels, a multiple of 16.
@@ -71,18 +71,18 @@ def recurrent_iterations(image_size: int, rate: float, channels: int, bits_per_v
         bits_per_value: 1 behind the binarizer, 32 for the float codes of Sec. 4.3.
 
     Raises:
-        ConfigError: N would be no positive whole number, or the picture's side is no multiple of 16.
+        ConfigError: N would be no positive whole number, or the image's side is no multiple of 16.
 
     Example:
         >>> recurrent_iterations(128, 48, channels=16), recurrent_iterations(128, 6, channels=16, bits_per_value=32)
         (8, 2)
     """
     if image_size % 16:
-        raise ConfigError(f"image size {image_size}", "is no multiple of 16", "crop or resize the picture")
+        raise ConfigError(f"image size {image_size}", "is no multiple of 16", "crop or resize the image")
     bits = (image_size // 16) ** 2 * channels * bits_per_value
     if rate <= 0:
         raise ConfigError(f"rate {rate}", "is not positive", "ask for raw bits over code bits, such as 384")
-    exact = raw_bits(image_size) / (rate * bits)
+    exact = raw_bits(image_size) / (rate * bits)  # Eq. 12: N = 24 H W / (c m)
     if round(exact) < 1 or abs(exact - round(exact)) > 1e-9 * exact:
         best = raw_bits(image_size) / bits
         raise ConfigError(

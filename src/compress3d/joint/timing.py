@@ -17,8 +17,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from compress3d import results
 from compress3d.engine.hardware import commit, describe
-from compress3d.joint.compression import CompressionRNN, compression_loss
-from compress3d.joint.models import Direct, Implicit, Sequential
+from compress3d.joint.compression import CompressionRNN
+from compress3d.joint.direct import Direct
+from compress3d.joint.implicit import Implicit
+from compress3d.joint.sequential import Sequential
+from compress3d.losses import compression_loss
 from compress3d.r2n2.network import Reconstruction
 from compress3d.scales import scale
 
@@ -52,7 +55,7 @@ def blocks(
 ) -> dict[str, tuple[nn.Module, Callable[..., Tensor]]]:
     """Rows of Table 3: name -> network and what it computes from views (B, V, 3, H, W).
 
-    "direct" decodes its pictures too, as the paper counts it; "direct_voxels" leaves out what only people look at.
+    "direct" decodes its images too, as the paper counts it; "direct_voxels" leaves out what only people look at.
 
     Args:
         scale_name: sizes.
@@ -84,13 +87,18 @@ def objective(model: nn.Module, x: Tensor, truth: Tensor, iterations: int, run: 
     out = run(model, x)
     if out.ndim != truth.ndim:
         return out.sum()
-    return model.losses(x, truth, iterations).total
+    return model.loss(x, truth, iterations).total
 
 
-def multiply_adds(model: nn.Module, run: Callable[..., Tensor], x: Tensor) -> float:
-    """Billions of multiply-adds of a forward pass, counted by PyTorch: the floor that a time is to be read against."""
+def multiply_adds(call: Callable[..., object], *inputs) -> float:
+    """Billions of multiply-adds of `call(*inputs)`, counted by PyTorch: what a time is to be read against.
+
+    Example:
+        >>> multiply_adds(torch.mm, torch.zeros(100, 1000), torch.zeros(1000, 10_000))
+        1.0
+    """
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        run(model, x)
+        call(*inputs)
     return counter.get_total_flops() / 2e9
 
 
@@ -155,7 +163,7 @@ def measure(
     times = alternate(calls, repeats, torch.cuda.synchronize if kind.type == "cuda" else lambda: None)
     rows = {}
     for name, (model, run) in found.items():
-        rows[name] = {"gmac": multiply_adds(model.eval(), run, x)}
+        rows[name] = {"gmac": multiply_adds(run, model.eval(), x)}
         for way in ("forward", "backward"):
             rows[name][way] = times[f"{name}/{way}"]
             rows[name][f"saving_{way}"] = 100 * (1 - times[f"{name}/{way}"] / times[f"{BASELINE}/{way}"])

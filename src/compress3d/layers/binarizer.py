@@ -13,8 +13,7 @@ class _StraightThrough(torch.autograd.Function):
     def forward(ctx, x: Tensor, noise: Tensor | None) -> Tensor:
         if noise is None:
             return torch.where(x < 0, -1.0, 1.0).to(x.dtype)
-        # Eq. 13: +1 with probability (1 + x) / 2
-        return torch.where(noise < (1 + x) / 2, 1.0, -1.0).to(x.dtype)
+        return torch.where(noise < (1 + x) / 2, 1.0, -1.0).to(x.dtype)  # Eq. 13: +1 with probability (1 + x) / 2
 
     @staticmethod
     def backward(ctx, gradient: Tensor):
@@ -22,7 +21,7 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def binarize(
-    x: Tensor, stochastic: bool, generator: torch.Generator | None = None, share: tuple[int, int] = (0, 1)
+    x: Tensor, stochastic: bool, generator: torch.Generator | None = None, shard: tuple[int, int] = (0, 1)
 ) -> Tensor:
     """Bits of `x`.
 
@@ -30,7 +29,7 @@ def binarize(
         x: values in [-1, 1], any shape, the output of a tanh.
         stochastic: draw as in Eq. 13 (training) rather than take the sign (test; sign(0) is +1).
         generator: source of the draws, on the device of `x`; the global one where None.
-        share: (rank, size) where `x` holds the rows of one of `size` processes: draw for all of them, keep this one's.
+        shard: (rank, world size) where `x` holds one process's rows of a minibatch: draw for all rows, keep these.
 
     Returns:
         Tensor of -1 and +1 of the shape and dtype of `x`. Its gradient is passed to `x` unchanged.
@@ -41,22 +40,22 @@ def binarize(
     """
     if not stochastic:
         return _StraightThrough.apply(x, None)
-    rank, size = share
-    noise = torch.rand(size, *x.shape, generator=generator, device=x.device)[rank]
+    rank, world_size = shard
+    noise = torch.rand(world_size, *x.shape, generator=generator, device=x.device)[rank]
     return _StraightThrough.apply(x, noise)
 
 
 class Binarizer(nn.Module):
     """B of Fig. 3 without learned parameters: stochastic in training mode, deterministic in evaluation mode.
 
-    `generator` may be set by a training loop so that a resumed run draws the same bits, `share` so that several
+    `generator` may be set by a training loop so that a resumed run draws the same bits, `shard` so that several
     processes together draw what one would.
     """
 
     def __init__(self):
         super().__init__()
         self.generator: torch.Generator | None = None
-        self.share = (0, 1)
+        self.shard = (0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return binarize(x, self.training, self.generator, self.share)
+        return binarize(x, self.training, self.generator, self.shard)

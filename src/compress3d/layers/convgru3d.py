@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from compress3d.layers.convlstm3d import map_inputs
+from compress3d.layers.recurrent import unroll
 
 
 class ConvGRU3D(nn.Module):
@@ -51,16 +52,19 @@ class ConvGRU3D(nn.Module):
             h after the last view, twice: as what is read out, and as the state to go on from.
         """
         B, V, _ = codes.shape
-        N = self.hidden_channels
-        cells = (B, V, self.GATES * N, self.grid, self.grid, self.grid)
+        cells = (B, V, self.GATES * self.hidden_channels, self.grid, self.grid, self.grid)
         inputs = map_inputs(self.input_map, codes).view(cells)  # W x of all views and gates in one product
-        h = state
-        for t in range(V):
-            gates, candidate = inputs[:, t, : 2 * N], inputs[:, t, 2 * N :]
-            if h is None:  # h_0 = 0: only the biases of the hidden maps are left
-                u = torch.sigmoid(gates[:, :N] + self.hidden_map.bias[:N].view(-1, 1, 1, 1))
-                h = (1 - u) * torch.tanh(candidate + self.candidate_map.bias.view(-1, 1, 1, 1))
-                continue
+        outputs, h = unroll(self.step, inputs, state)
+        return outputs[-1], h
+
+    def step(self, inputs: Tensor, h: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Read one view's mapped code, (B, 3 N_h, 4, 4, 4)."""
+        N = self.hidden_channels
+        gates, candidate = inputs[:, : 2 * N], inputs[:, 2 * N :]
+        if h is None:  # h_0 = 0: only the biases of the hidden maps are left
+            u = torch.sigmoid(gates[:, :N] + self.hidden_map.bias[:N].view(-1, 1, 1, 1))
+            h = (1 - u) * torch.tanh(candidate + self.candidate_map.bias.view(-1, 1, 1, 1))
+        else:
             u, r = torch.sigmoid(gates + self.hidden_map(h)).chunk(2, dim=1)
             h = u * h + (1 - u) * torch.tanh(candidate + self.candidate_map(r * h))
         return h, h

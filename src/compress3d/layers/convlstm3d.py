@@ -1,4 +1,4 @@
-"""The 3D convolutional LSTM: a 4 x 4 x 4 grid of units that share what they hear (Choy 2016; Sec. 2.3, Fig. 4).
+"""The 3D convolutional LSTM: a 4 x 4 x 4 grid of units (Choy 2016; Sec. 2.3, Fig. 4).
 
 Each unit has its own matrix for the view's code; the hidden state is convolved in three dimensions. There is no
 output gate: h = tanh(c), as in the authors' code and in Choy's slides.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-State = tuple[Tensor, Tensor]
+from compress3d.layers.recurrent import State, unroll
 
 
 class ConvLSTM3D(nn.Module):
@@ -48,16 +48,24 @@ class ConvLSTM3D(nn.Module):
         B, V, _ = codes.shape
         cells = (B, V, self.GATES * self.hidden_channels, self.grid, self.grid, self.grid)
         inputs = map_inputs(self.input_map, codes).view(cells)  # W_x x_t + b of all views in one product
-        for t in range(V):
-            if state is None:  # h_0 = 0: only the bias of the hidden map is left, and f * c_0 = 0
-                gates = inputs[:, t] + self.hidden_map.bias.view(1, -1, 1, 1, 1)
-            else:
-                gates = inputs[:, t] + self.hidden_map(state[0])
-            i, f, g = gates.chunk(3, dim=1)
-            new = torch.sigmoid(i) * torch.tanh(g)  # Eq. 4 and 6
-            c = new if state is None else torch.sigmoid(f) * state[1] + new  # Eq. 3 and 7
-            state = (torch.tanh(c), c)  # Eq. 8 without its output gate
-        return state[0], state
+        outputs, state = unroll(self.step, inputs, state)
+        return outputs[-1], state
+
+    def step(self, inputs: Tensor, state: State | None) -> tuple[State, Tensor]:
+        """Read one view's mapped code, (B, 3 N_h, 4, 4, 4)."""
+        if state is None:  # h_0 = 0: only the bias of the hidden map is left, and f * c_0 = 0
+            gates = inputs + self.hidden_map.bias.view(1, -1, 1, 1, 1)
+        else:
+            gates = inputs + self.hidden_map(state[0])
+        i, f, g = gates.chunk(3, dim=1)
+        i = torch.sigmoid(i)  # Eq. 4
+        g = torch.tanh(g)  # Eq. 6
+        c = i * g
+        if state is not None:
+            f = torch.sigmoid(f)  # Eq. 3
+            c = f * state[1] + c  # Eq. 7
+        h = torch.tanh(c)  # Eq. 8 without its output gate
+        return (h, c), h
 
 
 def map_inputs(linear: nn.Linear, codes: Tensor) -> Tensor:

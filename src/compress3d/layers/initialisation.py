@@ -1,5 +1,5 @@
 """Starting weights. PyTorch's default shrinks a signal by about 1/sqrt(3) a layer: through seven layers of encoder
-and five of decoder little of a picture is left at the start, and the first hundreds of steps go into undoing that."""
+and five of decoder little of an image is left at the start, and the first hundreds of steps go into undoing that."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SLOPE = 0.01  # of the LeakyReLU behind the layers
 HIDDEN_RMS = 0.16  # of an LSTM's first output where its gates have unit variance: about 1/2 tanh(1/2 0.63)
 
 
-def he_normal(module: nn.Module) -> None:
+def init_he_normal(module: nn.Module) -> None:
     """Draw the weights of every convolution and linear layer of `module` as He 2015 does, and clear their biases.
 
     Normal with variance 2 / ((1 + slope^2) fan_in): the signal keeps its size through LeakyReLU layers. Behind an
@@ -34,7 +34,7 @@ def he_normal(module: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def msra(module: nn.Module) -> None:
+def init_msra_normal(module: nn.Module) -> None:
     """Draw the weights of every convolution and linear layer of `module` as the original 3D-R2N2 does; biases are 0.1.
 
     Normal with variance 2 / n, n the mean of fan-in and fan-out. For the matrices that feed the grid the public code
@@ -44,7 +44,7 @@ def msra(module: nn.Module) -> None:
     Args:
         module: changed in place; draws come from torch's global generator.
     """
-    memories = [m for m in module.modules() if isinstance(m, (ConvLSTM3D, ConvGRU3D))]
+    recurrences = [m for m in module.modules() if isinstance(m, (ConvLSTM3D, ConvGRU3D))]
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.Conv3d, nn.Linear)):
             kernel = layer.weight[0, 0].numel()
@@ -52,24 +52,26 @@ def msra(module: nn.Module) -> None:
             nn.init.normal_(layer.weight, std=math.sqrt(2 / n))
             if layer.bias is not None:
                 nn.init.constant_(layer.bias, 0.1)
-    for memory in memories:
-        nn.init.normal_(memory.input_map.weight, std=math.sqrt(2 / ((memory.grid + memory.hidden_channels) / 2)))
-        if memory.input_map.bias is not None:
-            nn.init.zeros_(memory.input_map.bias)
+    for recurrence in recurrences:
+        nn.init.normal_(
+            recurrence.input_map.weight, std=math.sqrt(2 / ((recurrence.grid + recurrence.hidden_channels) / 2))
+        )
+        if recurrence.input_map.bias is not None:
+            nn.init.zeros_(recurrence.input_map.bias)
 
 
-def unit_gates(module: nn.Module) -> None:
+def init_convlstm_unit_variance(module: nn.Module) -> None:
     """Draw the weights of every ConvLSTM of `module` so that its gates start with about unit variance.
 
-    An LSTM's output is several times smaller than its input. With PyTorch's default, three in a row leave 0.001 of a
-    picture:
-    the binarizer then draws bits that say nothing, the decoder learns to ignore them, and a network behind it, fed
-    with one grey picture for all objects, saturates before the first useful bit arrives (measured: the sequential
+    An LSTM's output is several times smaller than its input. With PyTorch's default, three in a row leave 0.001 of an
+    image: the binarizer then draws bits at random, the decoder learns to ignore them, and a network behind it, fed
+    with one grey image for all objects, saturates before the first useful bit arrives (measured: the sequential
     model's L_3D stays at 0.30, that of a constant, for 1,300 steps).
 
     Args:
-        module: changed in place; a ConvLSTM that follows another one in `module` is fed by hidden states, of RMS 0.16,
-            the first of a list by a convolution, of RMS 1. The maps of the hidden states start at half that size.
+        module: changed in place. ConvLSTMs must stand in an `nn.ModuleList` in the order in which they are applied:
+            the first of a list reads a convolution's output, of RMS 1, each later one hidden states, of RMS 0.16. The
+            maps of the hidden states start at half that size.
     """
     for cells in module.modules():
         if not isinstance(cells, nn.ModuleList):
@@ -79,11 +81,11 @@ def unit_gates(module: nn.Module) -> None:
             _normal(cell.W_h, 0.5 / HIDDEN_RMS)
 
 
-def unit_code(encoder: nn.Module) -> None:
+def init_code_conv(encoder: nn.Module) -> None:
     """Draw the weights of the 1 x 1 convolution that makes N_original's code so that tanh sees about unit variance.
 
     It stands behind an LSTM's small output: with PyTorch's default its code has an RMS of 0.09, and nine bits of ten
-    are the coin's, not the picture's.
+    are random, whatever the image.
 
     Args:
         encoder: a `CompressionEncoder`, changed in place; one without that layer stays as it is.

@@ -18,7 +18,7 @@ from compress3d.errors import ConfigError
 
 UPSAMPLINGS = ("nearest", "zeros")
 
-# Rows: the four taps of a stride-2 transposed convolution; columns: the three taps of the plain kernel w.
+# Rows: the four taps of a stride-2 transposed convolution; columns: the three taps of the convolution's kernel w.
 # Output 2i reads input i-1 through w0 and input i through w1 + w2; output 2i+1 reads i through w0 + w1, i+1 through w2.
 _FOLD = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
 

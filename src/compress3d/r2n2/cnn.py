@@ -1,6 +1,6 @@
-"""The plain encoder E3D and decoder D3D of 3D-R2N2 (Choy 2016; Sec. 2.3 and Fig. 4 of Golts 2021).
+"""Encoder E3D and decoder D3D without shortcuts, of 3D-R2N2 (Choy 2016; Sec. 2.3 and Fig. 4 of Golts 2021).
 
-Max pooling stands before LeakyReLU(0.01), as in both public codes; a picture of 128 pixels ends as 2 x 2 cells where
+Max pooling stands before LeakyReLU(0.01), as in both public codes; an image of 128 pixels ends as 2 x 2 cells where
 poolings are not padded (the main paper's code), as 3 x 3 where they are (the original).
 """
 
@@ -19,7 +19,7 @@ ENCODER_CHANNELS = (96, 128, 256, 256, 256)  # at full width; the sixth convolut
 DECODER_CHANNELS = (128, 128, 64, 32)
 HIDDEN_CHANNELS = 128  # N_h
 LSTM_GRID = 4
-CODE_SIDE = 2  # the encoder ends at 2 x 2 cells, whatever the picture's size
+CODE_SIDE = 2  # the encoder ends at 2 x 2 cells, whatever the image's size
 
 
 def pooled_stages(scale: Scale) -> tuple[bool, ...]:
@@ -38,7 +38,7 @@ def first_upsampling(scale: Scale) -> int:
     return 3 - int(math.log2(scale.grid // LSTM_GRID))
 
 
-def log_logits(classify: nn.Conv3d, features: Tensor) -> Tensor:
+def occupancy_logits(classify: nn.Conv3d, features: Tensor) -> Tensor:
     """(B, C, G, G, G) -> logits of occupancy (B, G, G, G) behind a convolution to two scores.
 
     The two-way softmax depends on the difference of the scores alone, so one convolution with the difference of
@@ -51,11 +51,11 @@ def log_logits(classify: nn.Conv3d, features: Tensor) -> Tensor:
 class Encoder(nn.Module):
     """E3D without its fully connected layer: six convolutions, each with max pooling and LeakyReLU.
 
-    128 pixels need the paper's six poolings to reach 2 x 2. A smaller picture needs fewer: the poolings
-    before the last are left out, so that the first, expensive layers shrink the picture as in the paper.
+    128 pixels need the paper's six poolings to reach 2 x 2. A smaller image needs fewer: the poolings
+    before the last are left out, so that the first, expensive layers shrink the image as in the paper.
 
     Args:
-        scale: picture size and width.
+        scale: image size and width.
         channels: C, channels of the last convolution.
         padded: pooling as in the original 3D-R2N2, with one cell of padding; without, K = 4C.
     """
@@ -112,4 +112,4 @@ class Decoder(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Logits of occupancy, (B, G, G, G)."""
-        return log_logits(self.classify, self.hidden(h))
+        return occupancy_logits(self.classify, self.hidden(h))

@@ -8,9 +8,8 @@
 | matrices | (out, in) | the same | (in, out) |
 
 Names are those of the public GRU networks; the LSTM's gates are named by analogy. The order of the arrays is that of
-every
-network of the original, its 3D-LSTM-1 (`mv_lstm_net.py`, in an early commit) among them. Compared with the public code
-itself, run beside ours with the same weights: book/neighbours/r2n2_networks.
+every network of the original, its 3D-LSTM-1 (`mv_lstm_net.py`, in an early commit) among them. Compared with the public
+code itself, run beside ours with the same weights: book/neighbours/r2n2_networks.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def from_pytorch(model: Reconstruction, weights: dict[str, Tensor]) -> Reconstru
     """Load a state dict of a PyTorch port into `model`, in place.
 
     The ports are `Reconstruction(scale("paper"), "gru-3" or "res-gru-3", upsampling="zeros", padded=True,
-    outer_shortcut=True)`; their stage 10 differs from the original's (see `LastStage`). Where a port's checkpoint
+    as_pytorch_ports=True)`; their stage 10 differs from the original's (see `LastStage`). Where a port's checkpoint
     holds more than weights, such as `{"net_state": ..., "optimizer_state": ...}`, give the weights alone.
 
     Raises:
@@ -164,23 +163,23 @@ def _gate_names(model: Reconstruction) -> tuple[str, ...]:
 
 def _gates(model: Reconstruction) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
     """W_x (N_h 4^3, K), W_h (N_h, N_h, k, k, k) and b (N_h, 1 or 4, 1 or 4, 1 or 4) of each gate."""
-    memory, N = model.memory, model.memory.hidden_channels
-    kernels, biases = [memory.hidden_map.weight], [memory.hidden_map.bias.view(-1, 1, 1, 1)]
+    recurrent, N = model.recurrent, model.recurrent.hidden_channels
+    kernels, biases = [recurrent.hidden_map.weight], [recurrent.hidden_map.bias.view(-1, 1, 1, 1)]
     if model.network.gru:
-        kernels.append(memory.candidate_map.weight)
-        biases.append(memory.candidate_map.bias.view(-1, 1, 1, 1))
+        kernels.append(recurrent.candidate_map.weight)
+        biases.append(recurrent.candidate_map.bias.view(-1, 1, 1, 1))
     b = torch.cat(biases)
-    if memory.input_map.bias is not None:
-        b = b + memory.input_map.bias.view(-1, *(memory.grid,) * 3)
-    parts = zip(memory.input_map.weight.chunk(3), torch.cat(kernels).split(N), b.split(N), strict=True)
+    if recurrent.input_map.bias is not None:
+        b = b + recurrent.input_map.bias.view(-1, *(recurrent.grid,) * 3)
+    parts = zip(recurrent.input_map.weight.chunk(3), torch.cat(kernels).split(N), b.split(N), strict=True)
     return dict(zip(_gate_names(model), parts, strict=True))
 
 
 def _fill_gates(model: Reconstruction, gates: dict[str, tuple[Tensor, Tensor, Tensor]]) -> None:
     """Write what `_gates` reads; a bias of every unit goes to the matrix's, and leaves the convolution's zero."""
-    memory, N = model.memory, model.memory.hidden_channels
+    recurrent, N = model.recurrent, model.recurrent.hidden_channels
     W_x, W_h, b = (torch.cat(parts) for parts in zip(*gates.values(), strict=True))
-    by_unit = memory.input_map.bias is not None
+    by_unit = recurrent.input_map.bias is not None
     if not by_unit and b[0].numel() > 1:
         raise CheckpointError(
             "bias", "stands for every unit; this network has one for each channel", "name the LSTM network"
@@ -189,11 +188,11 @@ def _fill_gates(model: Reconstruction, gates: dict[str, tuple[Tensor, Tensor, Te
     maps = [("hidden_map", slice(0, None))]
     if model.network.gru:
         maps = [("hidden_map", slice(0, 2 * N)), ("candidate_map", slice(2 * N, None))]
-    _copy("fc_layer.weight", memory.input_map.weight, W_x)
+    _copy("fc_layer.weight", recurrent.input_map.weight, W_x)
     if by_unit:
-        _copy("bias", memory.input_map.bias, b.expand(-1, *(memory.grid,) * 3).flatten())
+        _copy("bias", recurrent.input_map.bias, b.expand(-1, *(recurrent.grid,) * 3).flatten())
     for name, rows in maps:
-        _fill(name, getattr(memory, name), W_h[rows], per_channel[rows])
+        _fill(name, getattr(recurrent, name), W_h[rows], per_channel[rows])
 
 
 # -- arrays ----------------------------------------------------------------------------------------------------------
@@ -225,8 +224,8 @@ def _to_theano(weight: Tensor) -> Tensor:
 def _from_theano(weight: Tensor) -> Tensor:
     if weight.dim() == 2:
         return weight.T
-    plain = weight.transpose(1, 2) if weight.dim() == 5 else weight
-    return plain.flip(*range(2, plain.dim()))
+    kernel = weight.transpose(1, 2) if weight.dim() == 5 else weight
+    return kernel.flip(*range(2, kernel.dim()))
 
 
 def _by_depth(W_x: Tensor, grid: int = 4) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from compress3d.codecs.channel import OperatingPoint, Output
 from compress3d.data.loader import to_float
 from compress3d.engine.experiment import DATA, DataConfig, Experiment, ModelConfig, OptimConfig, register
-from compress3d.layers.initialisation import he_normal, msra
+from compress3d.layers.initialisation import init_he_normal, init_msra_normal
 from compress3d.r2n2.network import NETWORKS, Reconstruction
 from compress3d.r2n2.residual import ResidualDecoder
 from compress3d.scales import Scale
@@ -51,7 +51,7 @@ class R2N2Config(VoxelConfig):
         network: one of `NETWORKS`.
         upsampling: of the decoder, "nearest" (the main paper's code) or "zeros" (the original).
         padded: pooling of the encoder with a cell of padding (the original).
-        initialisation: "he" (see `he_start`), "default" (PyTorch's, as the main paper's code), or "msra" (the
+        initialisation: "he" (see `init_r2n2_he`), "default" (PyTorch's, as the main paper's code), or "msra" (the
             original 3D-R2N2's).
     """
 
@@ -68,9 +68,9 @@ class R2N2Config(VoxelConfig):
         """See `ModelConfig.build`."""
         model = Reconstruction(scale, self.network, self.upsampling, self.padded)
         if self.initialisation == "msra":
-            msra(model)
+            init_msra_normal(model)
         elif self.initialisation == "he":
-            he_start(model)
+            init_r2n2_he(model)
         return model
 
     def operating_points(self, scale: Scale) -> list[OperatingPoint]:
@@ -79,17 +79,17 @@ class R2N2Config(VoxelConfig):
         return [OperatingPoint(24 * scale.image_size**2 / (32 * K), "floats", None, K)]
 
 
-def he_start(model: Reconstruction) -> None:
+def init_r2n2_he(model: Reconstruction) -> None:
     """He initialisation of encoder, decoder and fully connected layer, as far as `model` has them."""
-    he_normal(model.encoder)
-    he_decoder(model.decoder)
+    init_he_normal(model.encoder)
+    init_decoder_he(model.decoder)
     if model.fc is not None:
-        he_normal(model.fc)
+        init_he_normal(model.fc)
 
 
-def he_decoder(decoder: nn.Module) -> None:
+def init_decoder_he(decoder: nn.Module) -> None:
     """He initialisation of a decoder but for its classifier, whose small start gives probabilities near 1/2."""
-    he_normal(decoder.stages if isinstance(decoder, ResidualDecoder) else decoder.convs)
+    init_he_normal(decoder.stages if isinstance(decoder, ResidualDecoder) else decoder.convs)
 
 
 def short(scale: str, steps: dict[str, int]) -> dict:

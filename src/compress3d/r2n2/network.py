@@ -15,10 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from compress3d.data.loader import Batch, to_float
+from compress3d.engine.step import Step
 from compress3d.errors import ConfigError
 from compress3d.layers.convgru3d import ConvGRU3D
-from compress3d.layers.convlstm3d import ConvLSTM3D, State
-from compress3d.losses import Losses
+from compress3d.layers.convlstm3d import ConvLSTM3D
+from compress3d.losses import LossTerms, occupancy_loss
 from compress3d.r2n2.cnn import CODE_SIDE, HIDDEN_CHANNELS, LSTM_GRID, Decoder, Encoder
 from compress3d.r2n2.residual import ResidualDecoder, ResidualEncoder
 from compress3d.scales import Scale
@@ -31,7 +33,7 @@ class Network:
     Attributes:
         name: as in the paper's table.
         gru: a 3D GRU instead of the 3D LSTM.
-        kernel: of the convolution on the hidden state; with 1 a unit hears nothing of its neighbours.
+        kernel: of the convolution on the hidden state; 1 gives a unit no spatial support.
         residual: encoder and decoder with shortcuts, two convolutions a stage.
     """
 
@@ -50,7 +52,39 @@ NETWORKS = {
 }
 
 
-class Reconstruction(nn.Module):
+class VoxelNetwork(nn.Module):
+    """A network from views to voxels in two steps: every view by itself, then all of them together."""
+
+    def encode_views(self, images: Tensor) -> Tensor:
+        """Every view by itself: (B, V, 3, H, W) in [0, 1] -> what the network knows of each, (B, V, ...)."""
+        raise NotImplementedError
+
+    def fuse_views(self, views: Tensor) -> Tensor:
+        """What `encode_views` gives, or some views of it -> logits (B, G, G, G)."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of occupancy after the last view.
+
+        Args:
+            images: (B, V, 3, H, W) float in [0, 1], H = W = `scale.image_size`.
+
+        Returns:
+            (B, G, G, G), indexed [x, y, z]; `sigmoid` of it is p_V of Eq. 15.
+        """
+        return self.fuse_views(self.encode_views(images))
+
+    def loss(self, images: Tensor, occupancy: Tensor, iterations: int | None = None) -> LossTerms:
+        """L_3D of views (B, V, 3, H, W) in [0, 1]; `iterations` is for models with a compression RNN."""
+        l_3d = occupancy_loss(self(images), occupancy)
+        return LossTerms(l_3d, {"reconstruction": l_3d})
+
+    def training_step(self, batch: Batch, step: Step) -> LossTerms:
+        """Losses of a minibatch."""
+        return self.loss(to_float(batch.images), batch.occupancy)
+
+
+class Reconstruction(VoxelNetwork):
     """3D-R2N2; without further arguments 3D-LSTM-3 of Table 1, the network without compression ("uncompressed").
 
     Args:
@@ -58,7 +92,7 @@ class Reconstruction(nn.Module):
         network: one of `NETWORKS`.
         upsampling: "nearest", as the main paper's code, or "zeros", as the original's unpooling.
         padded: pooling with one cell of padding, as in the original: 127 (or 128) pixels end as 3 x 3 cells, not 2 x 2.
-        outer_shortcut: see `compress3d.r2n2.residual.LastStage`; for weights of the public PyTorch ports.
+        as_pytorch_ports: stage 10 as in the public PyTorch ports, see `compress3d.r2n2.residual.LastStage`.
 
     Raises:
         ConfigError: there is no such network or upsampling.
@@ -78,7 +112,7 @@ class Reconstruction(nn.Module):
         network: str = "lstm-3",
         upsampling: str = "nearest",
         padded: bool = False,
-        outer_shortcut: bool = False,
+        as_pytorch_ports: bool = False,
     ):
         super().__init__()
         if network not in NETWORKS:
@@ -87,7 +121,7 @@ class Reconstruction(nn.Module):
         K, hidden, kernel = scale.code_size, scale.channels(HIDDEN_CHANNELS), self.network.kernel
         if self.network.residual:
             self.encoder = ResidualEncoder(scale, padded)
-            self.decoder = ResidualDecoder(scale, upsampling, outer_shortcut)
+            self.decoder = ResidualDecoder(scale, upsampling, as_pytorch_ports)
             channels = self.encoder.channels
         else:
             channels = K // CODE_SIDE**2
@@ -99,58 +133,26 @@ class Reconstruction(nn.Module):
             self.lstm = ConvLSTM3D(K, hidden, LSTM_GRID, kernel)
 
     @property
-    def memory(self) -> ConvLSTM3D | ConvGRU3D:
+    def recurrent(self) -> ConvLSTM3D | ConvGRU3D:
         """The recurrence over views."""
         return self.gru if self.network.gru else self.lstm
 
     def encode(self, images: Tensor) -> Tensor:
         """Codes of views: (B, 3, H, W) in [0, 1] -> (B, K) floats."""
         features = self.encoder.features(images)
-        if not self.network.residual:  # its last nonlinearity stands before the shortcut
+        if not self.network.residual:  # with shortcuts, the last nonlinearity stands before the shortcut
             features = F.leaky_relu(features)
         return F.leaky_relu(self.fc(features.flatten(1)))
 
-    def each_view(self, images: Tensor) -> Tensor:
+    def encode_views(self, images: Tensor) -> Tensor:
         """Every view by itself: (B, V, 3, H, W) in [0, 1] -> codes (B, V, K)."""
         return self.encode(images.flatten(0, 1)).unflatten(0, images.shape[:2])
 
-    def join(self, codes: Tensor) -> Tensor:
+    def fuse_views(self, codes: Tensor) -> Tensor:
         """Codes (B, V, K), read in turn -> logits (B, G, G, G)."""
-        return self.decoder(self.memory(codes)[0])
-
-    def remember(self, images: Tensor, state: State | Tensor | None = None) -> tuple[Tensor, State | Tensor]:
-        """Encode V views together and read their codes in turn: (B, V, 3, H, W) -> (B, N_h, 4, 4, 4) and the state."""
-        return self.memory(self.each_view(images), state)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits of occupancy after the last view.
-
-        Args:
-            images: (B, V, 3, H, W) float in [0, 1], H = W = `scale.image_size`.
-
-        Returns:
-            (B, G, G, G), indexed [x, y, z]; `sigmoid` of it is p_V of Eq. 15.
-        """
-        return self.join(self.each_view(images))
-
-    def losses(self, images: Tensor, occupancy: Tensor, iterations: int | None = None) -> Losses:
-        """L_3D, Eq. 15, of views (B, V, 3, H, W) in [0, 1]; `iterations` is for models with a compression RNN."""
-        l_3d = reconstruction_loss(self(images), occupancy)
-        return Losses(l_3d, reconstruction=l_3d)
+        return self.decoder(self.recurrent(codes)[0])
 
     def log_probabilities(self, images: Tensor) -> Tensor:
         """Log softmax over (empty, occupied), (B, 2, G, G, G): the layout of the authors' public network."""
         logits = self(images)
         return torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=1)
-
-
-def reconstruction_loss(logits: Tensor, occupancy: Tensor) -> Tensor:
-    """L_3D, Eq. 15 as a mean negative log likelihood over voxels and batch.
-
-    The printed equation lacks the minus sign and writes a sum; the authors' code takes the mean.
-
-    Args:
-        logits: (B, G, G, G) logits, any float dtype; computed in float32.
-        occupancy: (B, G, G, G) of 0 and 1.
-    """
-    return F.binary_cross_entropy_with_logits(logits.float(), occupancy.float())

@@ -17,7 +17,7 @@ from compress3d.r2n2.cnn import (
     HIDDEN_CHANNELS,
     feature_side,
     first_upsampling,
-    log_logits,
+    occupancy_logits,
     pooled_stages,
 )
 from compress3d.scales import Scale
@@ -45,10 +45,10 @@ class EncoderStage(nn.Module):
 
 
 class ResidualEncoder(nn.Module):
-    """Six residual stages, each with max pooling; a smaller picture leaves out poolings as the plain encoder does.
+    """Six residual stages, each with max pooling; a smaller image leaves out poolings as `Encoder` does.
 
     Args:
-        scale: picture size and width.
+        scale: image size and width.
         padded: pooling with one cell of padding, as in the original.
     """
 
@@ -103,13 +103,13 @@ class LastStage(nn.Module):
 
     Args:
         in_channels, out_channels: of the stage.
-        outer: what the third one reads. False: what the second reads (the original). True: what the second gives, so
-            that nothing is passed by (the public PyTorch ports).
+        as_pytorch_ports: what the third one reads. False: what the second reads (the original, chrischoy/3D-R2N2).
+            True: what the second gives, so that nothing is passed by (the public PyTorch ports).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, outer: bool):
+    def __init__(self, in_channels: int, out_channels: int, as_pytorch_ports: bool):
         super().__init__()
-        self.outer = outer
+        self.as_pytorch_ports = as_pytorch_ports
         self.a = nn.Conv3d(in_channels, out_channels, 3, padding=1)
         self.b = nn.Conv3d(out_channels, out_channels, 3, padding=1)
         self.c = nn.Conv3d(out_channels, out_channels, 3, padding=1)
@@ -117,7 +117,7 @@ class LastStage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         a = F.leaky_relu(self.a(x), inplace=True)
         b = F.leaky_relu(self.b(a), inplace=True)
-        return b + self.c(b if self.outer else a)
+        return b + self.c(b if self.as_pytorch_ports else a)
 
 
 class ResidualDecoder(nn.Module):
@@ -126,17 +126,17 @@ class ResidualDecoder(nn.Module):
     Args:
         scale: grid and width.
         upsampling: "nearest" or "zeros", see `compress3d.layers.upsampling`.
-        outer_shortcut: see `LastStage`.
+        as_pytorch_ports: see `LastStage`.
     """
 
-    def __init__(self, scale: Scale, upsampling: str = "zeros", outer_shortcut: bool = False):
+    def __init__(self, scale: Scale, upsampling: str = "zeros", as_pytorch_ports: bool = False):
         super().__init__()
         widths = [scale.channels(c) for c in (HIDDEN_CHANNELS, *DECODER_CHANNELS)]
         first = first_upsampling(scale)
         self.stages = nn.ModuleList(
             DecoderStage(widths[n], widths[n + 1], upsampling if n >= first else None) for n in range(3)
         )
-        self.stages.append(LastStage(widths[3], widths[4], outer_shortcut))
+        self.stages.append(LastStage(widths[3], widths[4], as_pytorch_ports))
         self.classify = nn.Conv3d(widths[4], 2, 3, padding=1)
 
     def forward(self, h: Tensor) -> Tensor:
@@ -144,4 +144,4 @@ class ResidualDecoder(nn.Module):
         h = h.contiguous(memory_format=torch.channels_last_3d)
         for stage in self.stages:
             h = stage(h)
-        return log_logits(self.classify, h)
+        return occupancy_logits(self.classify, h)

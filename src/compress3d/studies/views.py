@@ -39,13 +39,13 @@ def networks(scale: str) -> list[Experiment]:
 @torch.no_grad()
 def each_view(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
     """What the network makes of every view by itself, of uint8 (N, V, 3, H, W): encoded once, joined in many ways."""
-    return torch.cat([model.each_view(to_float(part)) for part in images.split(BATCH)])
+    return torch.cat([model.encode_views(to_float(part)) for part in images.split(BATCH)])
 
 
 @torch.no_grad()
 def joined(model: torch.nn.Module, views: torch.Tensor) -> np.ndarray:
     """Probabilities, float32 (N, G, G, G), of `each_view` or of some of its views in some order."""
-    return torch.cat([torch.sigmoid(model.join(part)).float() for part in views.split(BATCH)]).numpy()
+    return torch.cat([torch.sigmoid(model.fuse_views(part)).float() for part in views.split(BATCH)]).numpy()
 
 
 def by_count(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, categories: list[str]) -> list[dict]:
