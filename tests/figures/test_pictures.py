@@ -41,11 +41,6 @@ def test_rows_are_spread_from_lowest_to_highest():
     assert list(pictures.spread_rows([0.3, 0.1], 2)) == [1, 0]
 
 
-def test_psnr_by_hand():
-    image, decoded = grey([[51, 51], [51, 51]])[0, 0], grey([[102, 51], [51, 51]])[0, 0]
-    assert pictures.psnr(image, decoded) == pytest.approx(20.0)  # one pixel of four off by 0.2: mse 0.01
-
-
 def test_grid_has_a_block_an_object_and_a_dash_for_what_is_missing():
     images = torch.full((3, 3, 8, 8), 51, dtype=torch.uint8)
     decoded = {"a": {48: images, 384: images + 51}, "b": {48: images, 384: None}}

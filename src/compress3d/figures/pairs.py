@@ -9,37 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compress3d import metrics
 from compress3d.errors import DataError
 from compress3d.figures.tables import MISSING, Table, provenance
+from compress3d.metrics import Difference
 
 LOWER_IS_BETTER = ("picture_loss",)
 ACCOUNTINGS = ("bits", "floats", "payload")  # the kindest way of counting for JPEG 2000
-
-
-class Difference(NamedTuple):
-    """Two models on the same objects at one rate.
-
-    Attributes:
-        rate: nominal compression rate.
-        first, second: labels.
-        mean: of first minus second, over the objects.
-        low, high: its 95 % bootstrap interval.
-        better: label of the better one; None where the interval holds 0.
-    """
-
-    rate: float
-    first: str
-    second: str
-    mean: float
-    low: float
-    high: float
-    better: str | None
-
-    @property
-    def verdict(self) -> str:
-        """ "<label> is better" or "no difference shown"."""
-        return "no difference shown" if self.better is None else f"{self.better} is better"
 
 
 def at_rates(
@@ -79,7 +54,7 @@ def differences(
     rows: Sequence[int] | None = None,
     everywhere: Collection[str] = (),
 ) -> list[Difference]:
-    """Every pair of models at every rate that both serve, with its paired bootstrap interval.
+    """Every pair of models at every rate that both serve.
 
     Args:
         results: label -> contents of a results file, all of the same objects.
@@ -104,9 +79,8 @@ def differences(
         for first, second in combinations(points, 2):
             a, b = (np.array(points[label][key]) for label in (first, second))
             chosen = slice(None) if rows is None else np.asarray(rows)
-            mean, low, high = metrics.paired_interval(a[chosen], b[chosen])
-            wins = None if low <= 0 <= high else (low > 0) != (key in LOWER_IS_BETTER)
-            found.append(Difference(rate, first, second, mean, low, high, {True: first, False: second}.get(wins)))
+            labels = {"first": first, "second": second, "rate": rate, "lower_is_better": key in LOWER_IS_BETTER}
+            found.append(Difference.of(a[chosen], b[chosen], **labels))
     return found
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from compress3d import metrics
 from compress3d.figures import style
 from compress3d.figures.tables import MISSING, Table
 
@@ -87,14 +88,6 @@ def decode(run_ids: Mapping[str, str], images: Tensor, rates: Sequence[float]) -
     return found
 
 
-def psnr(image: Tensor, decoded: Tensor) -> float:
-    """PSNR in dB of one picture, both uint8 (3, H, W)."""
-    from compress3d import metrics
-    from compress3d.data.loader import to_float
-
-    return metrics.pictures(image[None, None], to_float(decoded)[None, None, None])["psnr"]
-
-
 def decoded_grid(
     images: Tensor,
     decoded: Mapping[str, Mapping[float, Tensor | None]],
@@ -136,7 +129,7 @@ def decoded_grid(
                 for column, (rate, picture) in enumerate(shown.items()):
                     x = left + right * block[0] + column * (side + gap)
                     ax = figure.add_axes((x / width, 1 - (y + side) / height, side / width, side / height))
-                    decibels = None if rate is None or picture is None else psnr(image, picture)
+                    decibels = None if rate is None or picture is None else metrics.psnr(image, picture).item()
                     _picture(ax, picture, decibels, ink, MISSING if rate else "")
                     if down == row == 0:
                         ax.set_title("1:1" if rate is None else f"{rate:g}:1", fontsize=8.5, color=ink, pad=3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 THRESHOLD = 0.4  # tau of the paper
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
@@ -114,84 +113,3 @@ def summary(probability: np.ndarray, occupancy: np.ndarray, categories: list[str
         `miou_pooled6`, `thresholds`, `loss`, and `iou`, the list behind `miou`.
     """
     return summarise(object_scores(probability, occupancy), categories)
-
-
-def bins(iou: np.ndarray, count: int = 7) -> list[np.ndarray]:
-    """Rows of the objects in each of `count` bins of equal width over [0, 1] (Sec. 4.2).
-
-    The paper's seven bins have deviations of about 0.04 each, which is that of even values in a bin a seventh wide:
-    (1/7) / sqrt(12) = 0.041.
-
-    Args:
-        iou: (N,) in [0, 1], of the uncompressed network in the paper.
-        count: number of bins. Each holds its lower edge; the last one also holds 1.
-
-    Returns:
-        One int64 array for each bin, from the lowest IoU to the highest; empty where no object falls.
-
-    Example:
-        >>> bins([0.1, 0.9, 0.3, 1.0], count=2)
-        [array([0, 2]), array([1, 3])]
-    """
-    values = np.asarray(iou)
-    inner = np.arange(1, count) / count
-    of = np.digitize(values, inner)  # 0 below the first inner edge, count - 1 from the last one on
-    return [np.flatnonzero(of == n) for n in range(count)]
-
-
-def pictures(images: torch.Tensor, decoded: torch.Tensor) -> dict:
-    """Everything a results file says about one set of decoded pictures.
-
-    Args:
-        images: uint8 (N, V, 3, H, W), the originals.
-        decoded: float32 (N, V, T, 3, H, W) after each of T iterations, about [0, 1], not clamped.
-
-    Returns:
-        `compression_loss` (L_comp of Eq. 14: mean absolute error over all iterations), `l1` (of the last one),
-        `psnr` (dB, mean over pictures, of the last one in 8 bit), and `picture_loss`, L_comp of each object (N,).
-    """
-    error, psnr, last = [], [], []
-    for x, y in zip(
-        images, decoded, strict=True
-    ):  # one object at a time: all of them in float32 are 0.6 GB at 128 pixels
-        x = x.to(torch.float32) / 255
-        residual = (x.unsqueeze(1) - y).abs()
-        error.append(residual.mean().item())
-        last.append(residual[:, -1].mean().item())
-        shown = (y[:, -1].clamp(0, 1) * 255).round() / 255
-        mse = (x - shown).square().mean((1, 2, 3)).clamp(min=1e-10)  # an exact picture has 100 dB
-        psnr.append((-10 * mse.log10()).mean().item())
-    return {
-        "compression_loss": float(np.mean(error)),
-        "l1": float(np.mean(last)),
-        "psnr": float(np.mean(psnr)),
-        "picture_loss": error,
-    }
-
-
-def paired_interval(
-    first: np.ndarray, second: np.ndarray, draws: int = 10_000, level: float = 0.95, seed: int = 0
-) -> tuple[float, float, float]:
-    """Mean of `first - second` over the same objects, and its percentile bootstrap interval.
-
-    Objects differ far more from each other than models do (the deviation is about 0.2), so only differences on the same
-    objects say anything.
-
-    Args:
-        first, second: (N,) IoU of two models on the same objects.
-        draws: resamplings of the objects.
-        level: coverage of the interval.
-        seed: of the resampling.
-
-    Returns:
-        mean, lower and upper end.
-
-    Example:
-        >>> paired_interval(np.array([0.5, 0.7]), np.array([0.4, 0.6]))  # the same difference twice: no spread
-        (0.1, 0.1, 0.1)
-    """
-    difference = np.asarray(first) - np.asarray(second)
-    rows = np.random.default_rng(seed).integers(0, len(difference), (draws, len(difference)))
-    means = difference[rows].mean(1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return tuple(round(float(value), 12) for value in (difference.mean(), low, high))
