@@ -13,11 +13,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from compress3d.claims.evidence import FAILED, PARTLY, REPRODUCED, Answer, Evidence, claim, tally
 from compress3d.engine.experiment import get_experiment
 from compress3d.joint.compression import ARCHITECTURES, CompressionRNN
-from compress3d.joint.experiments import most_iterations
 from compress3d.joint.direct import Direct
+from compress3d.joint.experiments import most_iterations
 from compress3d.joint.implicit import Implicit
-from compress3d.joint.sequential import Sequential
 from compress3d.joint.rates import recurrent_iterations, true_rate
+from compress3d.joint.sequential import Sequential
 from compress3d.layers.binarizer import Binarizer, binarize
 from compress3d.r2n2.network import Encoder, Reconstruction
 from compress3d.scales import Scale, scale
