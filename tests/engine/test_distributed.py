@@ -160,11 +160,11 @@ def test_processes_together_draw_the_bits_of_one(shape, size):
     torch.manual_seed(0)
     x = torch.rand(shape) * 2 - 1
     whole = binarize(x, True, torch.Generator().manual_seed(7))
-    shares = [
+    shards = [
         binarize(rows, True, torch.Generator().manual_seed(7), shard=(rank, size))
         for rank, rows in enumerate(x.chunk(size))
     ]
-    assert torch.equal(torch.cat(shares), whole)
+    assert torch.equal(torch.cat(shards), whole)
     if size > 1:  # and not the same draws on each
         zeros = torch.zeros(shape[0] // size, *shape[1:])
         draws = [binarize(zeros, True, torch.Generator().manual_seed(7), shard=(rank, size)) for rank in range(size)]

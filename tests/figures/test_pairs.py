@@ -9,7 +9,11 @@ N = 12  # objects from which on an interval decides
 
 
 def result(points, objects=range(N), model="implicit"):
-    return {"experiment": {"model": {"name": model}, "scale": "demo"}, "test": {"objects": list(objects)}, "points": points}
+    return {
+        "experiment": {"model": {"name": model}, "scale": "demo"},
+        "test": {"objects": list(objects)},
+        "points": points,
+    }
 
 
 def point(rate, values, accounting="bits", key="iou"):

@@ -32,18 +32,23 @@ from compress3d.engine.weights import (
     weights_path,
 )
 from compress3d.errors import ConfigError, DataError
-from compress3d.scales import scale
+from compress3d.scales import Scale, scale
 
 VIEWS = 5  # at test, as in Fig. 8
-BATCH = 16  # objects at once
+BATCH = 16  # objects at once, of views of 64 pixels or fewer
 
 
 def held_out_batches(experiment: Experiment, store: Store, indices: np.ndarray, views: int = VIEWS) -> TestViews:
     """Minibatches of held-out objects, in their order; the same objects give the same views to every experiment."""
     size, background = scale(experiment.scale), experiment.data.background
     return test_views(
-        store, indices, views=views, image_size=size.image_size, grid=size.grid, background=background, batch_size=BATCH
+        store, indices, views, size.image_size, background=background, batch_size=objects_at_once(size), grid=size.grid
     )
+
+
+def objects_at_once(size: Scale) -> int:
+    """Objects of a minibatch: fewer where views are large, so that a full-width network stays below 4 GB."""
+    return min(BATCH, max(1, BATCH * 64**2 // size.image_size**2))
 
 
 def held_out(
@@ -86,12 +91,13 @@ def outputs(
 
 def output(experiment: Experiment, model: nn.Module, images: Tensor, point: OperatingPoint) -> Output:
     """What comes out at one operating point for any number of views, uint8 (N, V, 3, H, W), on the CPU."""
-    chunks = [next(outputs(experiment, model, part, [point]))[1] for part in images.split(BATCH)]
+    parts = images.split(objects_at_once(scale(experiment.scale)))
+    chunks = [next(outputs(experiment, model, part, [point]))[1] for part in parts]
 
-    def joined(parts: tuple):
-        if parts[0] is None:
+    def joined(values: tuple):
+        if values[0] is None:
             return None
-        return torch.cat([p.cpu() for p in parts]) if isinstance(parts[0], Tensor) else np.concatenate(parts)
+        return torch.cat([v.cpu() for v in values]) if isinstance(values[0], Tensor) else np.concatenate(values)
 
     return Output(*map(joined, zip(*chunks, strict=True)))
 

@@ -112,17 +112,4 @@ def summary(probability: np.ndarray, occupancy: np.ndarray, categories: list[str
         `miou` (per-object mean at 0.4, the headline), `miou_std`, `miou_category` (mean of category means),
         `miou_pooled6`, `thresholds`, `loss`, and `iou`, the list behind `miou`.
     """
-    intersection, union = counts(probability, occupancy, THRESHOLD)
-    values = ratio(intersection, union)
-    names = np.array(categories)
-    by_category = {name: float(values[names == name].mean()) for name in sorted(set(categories))}
-    return {
-        "miou": float(values.mean()),
-        "miou_std": float(values.std()),
-        "miou_category": float(np.mean(list(by_category.values()))),
-        "miou_pooled6": pooled_iou(intersection, union),
-        "thresholds": {str(t): float(iou(probability, occupancy, t).mean()) for t in THRESHOLDS},
-        "by_category": by_category,
-        "loss": float(negative_log_likelihood(probability, occupancy).mean()),
-        "iou": [float(v) for v in values],
-    }
+    return summarise(object_scores(probability, occupancy), categories)
