@@ -18,7 +18,10 @@ BEST, OTHER = get_experiment("demo/implicit-r384-s0"), get_experiment("demo/dire
 def study(boxes, tmp_path, monkeypatch):
     """Three boxes; a network is sure and mostly right on five framed views, unsure and wrong elsewhere."""
     monkeypatch.setenv("COMPRESS3D_ROOT", str(tmp_path))
-    results.save("demo/mean-shape", {"points": [{"setting": {}, "metrics": {"miou": 0.5}, "bytes_per_view": 0.0}], "provenance": {}})
+    results.save(
+        "demo/mean-shape",
+        {"points": [{"setting": {}, "metrics": {"miou": 0.5}, "bytes_per_view": 0.0}], "provenance": {}},
+    )
     rows = boxes.select(split="test", clean=True)
     truth = np.stack([boxes.occupancy(row) for row in rows]).astype(np.float32)
     cases, seen = [*FITTED, ROOM], []
