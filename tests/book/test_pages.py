@@ -55,6 +55,25 @@ def test_broken_links_are_seen(tmp_path):
     assert len(broken_links(tmp_path)) == 3
 
 
+def numbers_of_formulas(html):
+    """Page -> numbers that Sphinx gave to its formulas; the paper's numbers are set by MathJax, from \\tag."""
+    pages = (page for page in sorted(html.rglob("*.html")) if "_static" not in page.parts)
+    found = {page.name: re.findall(r'class="eqno">(\(\d+\))', page.read_text("utf-8")) for page in pages}
+    return {name: numbers for name, numbers in found.items() if numbers}
+
+
+def test_a_number_beside_a_formula_is_the_papers(real_book):
+    """A label makes Sphinx count through the book: ours would read as the paper's Eq. 13, and 2 stand for its 10."""
+    assert numbers_of_formulas(real_book) == {}
+
+
+def test_a_number_of_sphinx_is_seen(tmp_path):
+    (tmp_path / "a.html").write_text(
+        '<span class="eqno">(13)<a class="headerlink" href="#x">#</a></span>\\(x \\tag{16}\\)'
+    )
+    assert numbers_of_formulas(tmp_path) == {"a.html": ["(13)"]}
+
+
 def test_links_of_the_whole_book(real_book):
     assert broken_links(real_book) == []
 
