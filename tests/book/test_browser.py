@@ -266,6 +266,42 @@ def test_every_page_of_the_whole_book_is_whole_and_stays_at_home(browser, real_b
     assert figures >= 3 and formulas > 20
 
 
+LIVE = """from compress3d.figures import display, voxels, viewer
+import numpy as np
+grid = np.zeros((16, 16, 16), bool)
+grid[4:12, 6:8, 4:12] = True"""
+IN_FRAMES = """(async () => {
+  const found = [];
+  for (const frame of document.querySelectorAll("iframe")) {
+    frame.scrollIntoView();
+    let box = null;
+    while (!(box = frame.contentDocument && frame.contentDocument.querySelector(FIGURES)) || !box.dataset.drawn)
+      await new Promise(r => setTimeout(r, 20));
+    const inside = frame.contentDocument.documentElement;
+    found.push([box.className.split(" ")[0], box.querySelectorAll("canvas").length > 0,
+                inside.scrollHeight - inside.clientHeight]);
+  }
+  return found;
+})()"""
+
+
+def test_a_notebook_saved_by_nbconvert_draws_its_figures_offline(browser, tmp_path, monkeypatch):
+    """As JupyterLab has it: a kernel that knows of no book, and outputs that bring their own scripts."""
+    import nbformat
+    from nbconvert import HTMLExporter
+    from nbconvert.preprocessors import ExecutePreprocessor
+
+    monkeypatch.delenv("COMPRESS3D_BOOK", raising=False)
+    cells = [LIVE, "display.show(voxels.voxel_figure(grid))", 'viewer.viewer([viewer.Shape("a", {"m": grid})])']
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    ExecutePreprocessor(kernel_name="python3").preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
+    (tmp_path / "page.html").write_text(HTMLExporter().from_notebook_node(notebook)[0], encoding="utf-8")
+    with browser.Server(tmp_path) as server, browser.tab(f"{server.address}/page.html") as tab:
+        found = tab.run(IN_FRAMES.replace("FIGURES", json.dumps(browser.FIGURES)))
+    assert [kind for kind, _, _ in found] == ["plotly-book", "voxel-viewer"]
+    assert all(drawn and hidden <= 2 for _, drawn, hidden in found), found
+
+
 def test_the_first_page_shows_results_if_there_are_any(real_book):
     from compress3d import paths
     from tools import headline

@@ -1,5 +1,6 @@
-"""Fragments: same bytes for the same figure, small, no scripts from elsewhere; live Jupyter gets plotly's own."""
+"""Fragments: same bytes for the same figure, small, no scripts from elsewhere; outside the book it brings them."""
 
+import html
 import json
 import re
 
@@ -10,6 +11,7 @@ matplotlib.use("Agg")
 import numpy as np
 import pytest
 
+from compress3d.errors import ConfigError
 from compress3d.figures import display, voxels
 
 
@@ -55,13 +57,17 @@ def test_twin_is_stored_beside(chair, monkeypatch):
 
 
 @pytest.mark.parametrize("value", ["", "0"])
-def test_live_jupyter_gets_plotlys_own_output(chair, monkeypatch, value):
-    import plotly.io
-
+def test_outside_the_book_a_figure_brings_its_scripts(chair, monkeypatch, value):
     monkeypatch.setenv(display.BOOK_VARIABLE, value)
-    before = plotly.io.renderers.default
-    plotly.io.renderers.default = "plotly_mimetype"  # what a kernel has, among others
-    try:
-        assert list(bundle(chair)) == ["application/vnd.plotly.v1+json"]
-    finally:
-        plotly.io.renderers.default = before
+    text = bundle(chair)["text/html"]
+    assert text.startswith("<iframe srcdoc=") and text.count("<") == 2  # nothing of it is the page's own
+    inside = html.unescape(re.search(r'srcdoc="(.*?)"', text, re.S)[1])
+    monkeypatch.setenv(display.BOOK_VARIABLE, "1")
+    assert bundle(chair)["text/html"] in inside and "plotly.js v" in inside[:20_000]
+    assert not re.search(r"<script[^>]*src|<link", re.sub(r"<script>.*?</script>", "", inside, flags=re.S))
+
+
+def test_a_missing_script_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(display.paths, "book", lambda: tmp_path)
+    with pytest.raises(ConfigError, match="plotly-book.js.*cannot be read"):
+        display.document("a", "")

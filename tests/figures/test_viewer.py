@@ -171,18 +171,9 @@ def test_viewer_refuses_what_it_cannot_show():
         payload([Shape("a", {"m": grid})], chosen="n")
 
 
-def test_viewer_output_is_deterministic_and_live_output_is_plotly(monkeypatch):
+def test_viewer_output_is_deterministic(monkeypatch):
     grid = np.ones((2, 2, 2), bool)
     shapes = [Shape("a", {"m": grid, "n": ~grid}, [np.zeros((4, 4, 3), np.uint8)], {"m": "IoU 1.00"}, "CC0")]
     monkeypatch.setenv(display.BOOK_VARIABLE, "1")
     one, two = (viewer(shapes, chosen="n")._repr_mimebundle_()["text/html"] for _ in range(2))
     assert one == two and '"chosen":1' in one
-    figure = viewer(shapes).figure()
-    assert [trace.visible for trace in figure.data] == [True, False, None]
-    assert len(figure.layout.updatemenus[0].buttons) == 2
-
-
-def test_live_output_names_pairs():
-    shape = with_pictures()
-    figure = viewer([shape], {SEQUENTIAL: "#1a8f3c"}).figure()
-    assert [button.label for button in figure.layout.updatemenus[0].buttons] == [f"a: {title(m)}" for m in shape.grids]

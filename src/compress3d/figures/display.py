@@ -1,10 +1,10 @@
-"""Plotly figures that work in a book read from disk, offline.
+"""Plotly figures that work in a book read from disk, in JupyterLab and in a saved HTML page, all of them offline.
 
-plotly's own renderers do not serve here: the default one yields a type that the book builder skips in silence, the
-"connected" one asks a CDN for plotly.js at every reading, and the "notebook" one puts 4.8 MB of it into each file.
-All of them use random ids, so a notebook never has the same output twice. `show` makes a small fragment instead: a
-`div` with the figure's JSON, under an id that is a hash of it. The book serves plotly.js once and draws the fragments
-(book/assets/plotly-book.js).
+plotly's own renderers do not serve here: the default one yields a type that the book builder and `nbconvert --to html`
+skip in silence, the "connected" one asks a CDN for plotly.js at every reading, and the "notebook" one puts 4.8 MB of it
+into each file. All of them use random ids, so a notebook never has the same output twice. `show` makes a small fragment
+instead: a `div` with the figure's JSON, under an id that is a hash of it. The book serves plotly.js once and draws the
+fragments (book/assets/plotly-book.js). Outside the book the same fragment stands in a frame that brings its scripts.
 """
 
 from __future__ import annotations
@@ -13,9 +13,27 @@ import hashlib
 import html
 import json
 import os
+from pathlib import Path
 from typing import Any
 
+from compress3d import paths
+from compress3d.errors import ConfigError
+
 BOOK_VARIABLE = "COMPRESS3D_BOOK"  # set while notebooks are executed for the book or compared by nbval
+
+SCRIPTS = ("plotly-book.js", "voxel-viewer.js")  # in this order, after plotly.js
+# The style sheet of the book takes its colours from the theme; outside it they are said, for light and dark.
+COLOURS = """
+:root { color-scheme: light dark; --pst-color-border: #c9ced6; --pst-color-surface: #f3f4f5;
+  --pst-color-text-base: #222832; --pst-color-text-muted: #48566b; --pst-color-primary: #0a7d91; --page: #ffffff; }
+@media (prefers-color-scheme: dark) { :root { --pst-color-border: #48566b; --pst-color-surface: #29313d;
+  --pst-color-text-base: #ced6dd; --pst-color-text-muted: #9ca4af; --pst-color-primary: #3fb1c5; --page: #14181e; } }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--pst-color-text-base); background: var(--page); }
+"""
+# A frame is as tall as what is in it.
+_FIT = """new ResizeObserver(function () {
+  if (window.frameElement) frameElement.style.height = document.documentElement.offsetHeight + 2 + "px";
+}).observe(document.documentElement);"""
 
 
 def in_book() -> bool:
@@ -42,6 +60,52 @@ def fragment(kind: str, payload: Any, width: str, height: str, words: str) -> st
     )
 
 
+def document(title: str, body: str, style: str = "") -> str:
+    """One HTML file with everything in it that draws fragments: it opens offline.
+
+    Args:
+        title: of the page, plain text.
+        body: HTML with fragments.
+        style: CSS after the book's.
+
+    Raises:
+        ConfigError: plotly is not installed, or the book's scripts are not there.
+    """
+    try:
+        import plotly
+    except ImportError as error:
+        remedy = "pip install 'compress3d[book]'"
+        raise ConfigError("an interactive figure", f"needs the package {error.name}", remedy) from None
+    library = Path(plotly.__file__).parent / "package_data/plotly.min.js"
+    scripts = [library.read_text(encoding="utf-8"), *(_asset(name) for name in SCRIPTS)]
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{_asset('compress3d.css')}{COLOURS}{style}</style>\n"
+        + "".join(f"<script>{text}</script>\n" for text in scripts)
+        + f"</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _asset(name: str) -> str:
+    path = paths.book() / "assets" / name
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(path, f"cannot be read ({error.strerror})", "restore it from git") from None
+
+
+def framed(fragment: str, height: str = "450px") -> str:
+    """A fragment outside the book: in a frame of its own, which a page's other scripts cannot disturb.
+
+    Args:
+        fragment: HTML of `fragment`.
+        height: CSS length until the figure is drawn.
+    """
+    page = document("figure", f"{fragment}<script>{_FIT}</script>", "body { margin: 0; }")
+    return f'<iframe srcdoc="{html.escape(page)}" style="width:100%;height:{height};border:0"></iframe>'
+
+
 class Shown:
     """What `show` returns: Jupyter asks it for the form it can display."""
 
@@ -59,9 +123,7 @@ class Shown:
         return fragment("plotly-book", payload, width, height, self.words)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
-        if not in_book():  # plotly's own renderer knows how to draw in a live Jupyter page
-            return self.figure._repr_mimebundle_()
-        bundle = {"text/html": self.html(), "text/plain": self.words}
+        bundle = {"text/html": self.html() if in_book() else framed(self.html()), "text/plain": self.words}
         if self.twin is not None:
             bundle["image/png"] = png(self.twin)
         return bundle

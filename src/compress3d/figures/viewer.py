@@ -17,7 +17,7 @@ import numpy as np
 from compress3d.errors import DataError
 from compress3d.figures import display
 from compress3d.figures.style import BODY
-from compress3d.figures.voxels import UNLIT, bounding_points, shade_scale, voxel_scene, voxel_trace
+from compress3d.figures.voxels import UNLIT, shade_scale, voxel_scene
 
 Method = str | tuple[str, str]  # a name, or (model, rate): the page then has one selector for each
 
@@ -208,47 +208,19 @@ def payload(
 
 
 class Viewer:
-    """What `viewer` returns: the book's fragment, or a plotly figure with one menu in a live Jupyter session."""
+    """What `viewer` returns: Jupyter asks it for the form it can display."""
 
-    def __init__(self, shapes: Sequence[Shape], colours: dict[Method, str] | None, turn: bool, chosen: Method | None,
-                 controls: bool):  # fmt: skip
-        self.shapes, self.colours = list(shapes), colours or {}
-        self.payload = payload(shapes, colours, turn, chosen, controls)
+    def __init__(self, shapes: Sequence[Shape], *look: Any):
+        self.shapes, self.payload = list(shapes), payload(shapes, *look)
 
     def html(self) -> str:
         """The book's fragment."""
         words = f"Interactive viewer of {len(self.shapes)} objects; it draws in the built book."
         return display.fragment("voxel-viewer", self.payload, "100%", "430px", words)
 
-    def figure(self):
-        """The same reconstructions as one plotly figure with a menu: every mesh is in it, one is visible."""
-        import plotly.graph_objects as go
-
-        pairs = [(shape, method) for shape in self.shapes for method in shape.grids]
-        traces = [
-            voxel_trace(shape.grids[m], self.colours.get(m, BODY)).update(visible=n == 0)
-            for n, (shape, m) in enumerate(pairs)
-        ]
-        frame = bounding_points(self.payload["side"])
-        buttons = [
-            dict(
-                method="restyle",
-                args=[{"visible": [n == k for k in range(len(pairs))] + [True]}],
-                label=f"{shape.name}: {title(m)}",
-            )
-            for n, (shape, m) in enumerate(pairs)
-        ]
-        figure = go.Figure([*traces, frame])
-        figure.update_layout(
-            template="none", width=520, height=480, margin=dict(l=0, r=0, t=40, b=0), scene=voxel_scene(),
-            updatemenus=[dict(buttons=buttons, x=0, xanchor="left", y=1.08, yanchor="top")],
-        )  # fmt: skip
-        return figure
-
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
-        if not display.in_book():
-            return self.figure()._repr_mimebundle_()
-        return {"text/html": self.html(), "text/plain": f"voxel viewer of {len(self.shapes)} objects"}
+        shown = self.html() if display.in_book() else display.framed(self.html(), "560px")
+        return {"text/html": shown, "text/plain": f"voxel viewer of {len(self.shapes)} objects"}
 
 
 def viewer(
