@@ -18,7 +18,6 @@ from compress3d.figures.viewer import (
     image_url,
     payload,
     run_lengths,
-    title,
     viewer,
 )
 

@@ -97,8 +97,8 @@ def training_curves(
     """Loss against step, one line a run.
 
     Args:
-        histories: name -> (step, mean loss since the entry before), as in `provenance.training.history`: what was minimized, which is
-            L_3D for models with voxels alone and the sum of Eq. 16 for those with decoded images too.
+        histories: name -> (step, mean loss since the entry before), as in `provenance.training.history`: what was
+            minimized, which is L_3D for models with voxels alone and the sum of Eq. 16 for those with decoded images too.
         colours: name -> line colour.
         size: inches.
 

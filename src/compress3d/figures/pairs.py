@@ -16,7 +16,7 @@ ACCOUNTINGS = ("bits", "floats", "payload")  # the kindest way of counting for J
 
 
 def by_model(results: Iterable[Mapping], label: Callable[[str], str]) -> dict[str, dict]:
-    """Results under what `label` makes of their model's name; the runs of one model, such as implicit's, with joined points."""
+    """Results under what `label` makes of their model's name; several runs of one model have their points joined."""
     found: dict[str, dict] = {}
     for result in results:
         name = label(result["experiment"]["model"]["name"])

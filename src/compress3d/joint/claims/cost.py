@@ -1,4 +1,4 @@
-"""Claims about run time (Sec. 4.4, Table 3), from `compress3d study timing`: ratios, as milliseconds belong to a machine."""
+"""Claims about run time (Sec. 4.4, Table 3): ratios, as milliseconds belong to a machine."""
 
 from __future__ import annotations
 
