@@ -2,9 +2,11 @@
 #
 #   pipx install snakemake==9.27.1                  # in an environment of its own: it pins other versions than the book
 #   snakemake --cores 2 --config scale=demo         # two runs at once, one thread each
-#   snakemake --executor slurm --jobs 20 --config scale=paper partition=gpu gpus=1
+#   snakemake --executor slurm --jobs 20 --config scale=paper partition=gpu gpu=1
+#   snakemake --unlock --cores 1                    # after snakemake itself was killed; then the same command again
 #
-# A run that is killed goes on from its checkpoint; a run whose settings have changed is trained again.
+# Name targets before --config, which takes every word behind it. A run that is killed goes on from its checkpoint; a
+# run whose settings have changed is trained again.
 import json
 import subprocess
 
@@ -27,6 +29,10 @@ COMMANDS = {
 }
 # Cut to measure on a GPU machine; a CPU run takes an hour at `demo`, several days at `paper`.
 HOURS = {"smoke": 1, "demo": 4, "paper": 24}
+MEMORY_MB = {"smoke": 2000, "demo": 4000, "paper": 16000}
+GPU = int(config.get("gpu", 0))  # of each run; Slurm's executor reads the resource `gpu`
+DEVICE = config.get("device", "cuda" if GPU else "cpu")
+THREADS = int(config.get("threads", 4 if GPU else 1))  # beside a GPU: the trainer, and the process that loads batches
 
 
 wildcard_constraints:
@@ -71,25 +77,28 @@ rule run:
         "results/" + SCALE + "/{run}.json",
     params:
         name=lambda wildcards: wildcards.run.replace(f"@{DATA}-s", "-s"),
-    threads: config.get("threads", 1)
+    threads: THREADS
     resources:
         runtime=60 * HOURS[SCALE],
-        mem_mb=16000,
+        mem_mb=MEMORY_MB[SCALE],
         slurm_partition=config.get("partition", ""),
-        gpus=config.get("gpus", 0),
+        gpu=GPU,
     shell:
-        "{TOOL} sweep --scale {SCALE} --data '{DATA}' --only {params.name} --threads {threads}"
+        "{TOOL} sweep --scale {SCALE} --data '{DATA}' --only {params.name} --threads {threads} --device {DEVICE}"
 
 
 rule timing:
     """Table 3; alone on its machine, or its milliseconds mean nothing."""
     output:
-        "results/paper/timing-" + config.get("device", "cpu") + ".json",
-    threads: workflow.cores or 1
-    params:
-        device=config.get("device", "cpu"),
+        "results/paper/timing-" + DEVICE + ".json",
+    threads: workflow.resource_settings.cores or 4  # `workflow.cores` is an error where a cluster gives the cores
+    resources:
+        runtime=60,
+        mem_mb=8000,
+        slurm_partition=config.get("partition", ""),
+        gpu=GPU,
     shell:
-        "{TOOL} study timing --scale paper"
+        "{TOOL} study timing --scale paper --device {DEVICE}"
 
 
 rule book:

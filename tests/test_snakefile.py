@@ -1,4 +1,4 @@
-"""The Snakefile asks the command line only for what it has, and its graph holds every run."""
+"""The Snakefile asks the command line only for what it has, a cluster for what it needs; its graph holds every run."""
 
 import json
 import os
@@ -45,14 +45,34 @@ def test_runs_for_a_program_name_their_stores():
     assert all(run["stores"] == ["shapes", "cad"] for run in found)
 
 
-@pytest.mark.skipif(SNAKEMAKE is None, reason="snakemake lives in an environment of its own; name it with $SNAKEMAKE")
-def test_dry_run_plans_every_run_once(tmp_path):
-    shutil.copy(paths.root() / "Snakefile", tmp_path)
-    tool = shutil.which("compress3d") or str(paths.root() / ".venv/bin/compress3d")
+def test_slurm_is_asked_for_a_gpu_as_the_pages_say():
+    """The executor reads the resource `gpu`; with `gpus` a job has none, and no error says so."""
+    text = (paths.root() / "Snakefile").read_text()
+    rule = text[text.index("rule run:") : text.index("rule timing:")]
+    assert re.search(r"\bgpu=GPU\b", rule) and "--device {DEVICE}" in rule and not re.search(r"\bgpus\b", text)
+    command = "snakemake --executor slurm --jobs 20 --config scale=paper partition=gpu gpu=1"
+    for place in ("Snakefile", "README.md", "book/experiments/sweep.ipynb"):
+        assert command in (paths.root() / place).read_text(), place
+    asked = set(re.findall(r"([a-z]+)=", command.partition("--config")[2]))
+    assert asked <= set(re.findall(r'config\.get\("([a-z0-9]+)', text))
+
+
+def dry_run(folder, *arguments):
+    shutil.copy(paths.root() / "Snakefile", folder)
+    tool = folder / "compress3d"
+    tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m compress3d "$@"\n')
+    tool.chmod(0o755)
     ran = subprocess.run(
-        [SNAKEMAKE, "-n", "runs", "--cores", "1", "--config", "scale=smoke", f"compress3d={tool}"],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+        [SNAKEMAKE, "-n", "runs", *arguments, f"compress3d={tool}"], cwd=folder, capture_output=True, text=True
+    )
     assert ran.returncode == 0, ran.stderr
-    planned = re.search(r"^run\s+(\d+)$", ran.stdout + ran.stderr, re.MULTILINE)
+    return ran.stdout + ran.stderr
+
+
+@pytest.mark.skipif(SNAKEMAKE is None, reason="snakemake lives in an environment of its own; name it with $SNAKEMAKE")
+@pytest.mark.parametrize("gpu", [0, 1])
+def test_dry_run_plans_every_run_once(tmp_path, gpu):
+    said = dry_run(tmp_path, "--cores", "4", "--config", "scale=smoke", f"gpu={gpu}")
+    planned = re.search(r"^run\s+(\d+)$", said, re.MULTILINE)
     assert int(planned[1]) == len(experiments("smoke"))
+    assert f"gpu={gpu}" in said and "mem_mb=2000" in said

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import compress3d
 from compress3d import paths
 from compress3d.errors import Compress3DError, DataError
 from tools import headline, notebooks
@@ -59,8 +60,9 @@ def missing_pages(toc: Path, book: Path) -> list[str]:
 def stage(book: Path, out: Path, executed: Iterable[notebooks.Execution] = ()) -> None:
     """Copy the pages to `out`, with executed notebooks in place of those of git, and the scripts that pages load.
 
-    Nothing big is kept in git: MathJax comes from the package django-static-mathjax (files only), plotly.js out of
-    plotly itself, so that its version is always the one that wrote the figures.
+    The package lies in `_package`, for the API page. Nothing big is kept in git: MathJax comes from the package
+    django-static-mathjax (files only), plotly.js out of plotly itself, so that its version is always the one that wrote
+    the figures.
 
     Args:
         book: sources of the book.
@@ -85,6 +87,8 @@ def stage(book: Path, out: Path, executed: Iterable[notebooks.Execution] = ()) -
     shutil.copy(es5 / "tex-mml-chtml.js", copied)
     shutil.copytree(es5 / "output/chtml/fonts/woff-v2", copied / "output/chtml/fonts/woff-v2")
     shutil.copy(Path(plotly.__file__).parent / "package_data/plotly.min.js", assets)
+    ignored = shutil.ignore_patterns("__pycache__", "_shipped")
+    shutil.copytree(Path(compress3d.__file__).parent, out / "_package/compress3d", ignore=ignored)  # for the API page
 
 
 def render(staged: Path, config: Path, toc: Path, out: Path) -> Path:

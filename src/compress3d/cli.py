@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from inspect import signature
 from pathlib import Path
 from typing import Annotated
 
@@ -209,6 +210,7 @@ def sweep(
 def study(
     name: Annotated[str, typer.Argument(help="Which one; the list of them where left out.")] = "",
     scale: Annotated[str, typer.Option(help="Whose networks; the study's own where left out.")] = "",
+    device: Annotated[str, typer.Option(help="'cpu' or 'cuda', for studies that take one.")] = "",
 ) -> None:
     """Measure several trained networks at once (views, textures, timing, ...); writes results/<scale>/<name>.json."""
     from compress3d.engine.studies import studies
@@ -220,7 +222,10 @@ def study(
         return
     if name not in found:
         raise ConfigError(f"study {name!r}", "does not exist", f"choose one of {', '.join(found)}")
-    for line in found[name].run(**({"scale": scale} if scale else {})):
+    options = {option: value for option, value in {"scale": scale, "device": device}.items() if value}
+    if not set(options) <= set(signature(found[name].run).parameters):
+        raise ConfigError(f"study {name!r}", "takes no --device", "leave it out")
+    for line in found[name].run(**options):
         print(line)
 
 
