@@ -28,6 +28,7 @@ COLOURS = """
   --pst-color-text-base: #222832; --pst-color-text-muted: #48566b; --pst-color-primary: #0a7d91; --page: #ffffff; }
 @media (prefers-color-scheme: dark) { :root { --pst-color-border: #48566b; --pst-color-surface: #29313d;
   --pst-color-text-base: #ced6dd; --pst-color-text-muted: #9ca4af; --pst-color-primary: #3fb1c5; --page: #14181e; } }
+*, *::before, *::after { box-sizing: border-box; }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--pst-color-text-base); background: var(--page); }
 """
 # A frame is as tall as what is in it.
