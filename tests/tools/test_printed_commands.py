@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from compress3d import paths
+from compress3d import paths, results
 from compress3d.engine.experiment import get_experiment
+from compress3d.engine.studies import studies
 from compress3d.scales import SCALES
 from tools import notebooks
 
@@ -56,6 +57,7 @@ def parse(command):
     match words:
         case ["compress3d", *arguments]:
             parse_compress3d(arguments)
+            assert arguments[0] != "study" or arguments[1:2] == [] or arguments[1] in studies()
             for word in arguments:
                 if word.startswith(tuple(f"{scale}/" for scale in SCALES)):
                     get_experiment(word)
@@ -117,6 +119,16 @@ def parse_module(module, arguments):
 @pytest.mark.parametrize("command, place", PRINTED)
 def test_a_printed_command_is_understood(command, place):
     parse(command)
+
+
+def test_a_recorded_command_is_understood():
+    """Results files say how they were made; a command that was renamed since is renamed in them."""
+    recorded = {
+        c for scale in SCALES for result in results.load_all(scale).values() for c in result["provenance"]["commands"]
+    }
+    assert len(recorded) > 100
+    for command in sorted(recorded):
+        parse(command)
 
 
 def test_the_commands_were_found():
