@@ -111,13 +111,16 @@ def training_curves(
 
     with style.plot_style():
         figure, ax = plt.subplots(figsize=size)
-        for name, history in histories.items():
+        # the legend in the order in which the lines end; after ten colours they come again, dashed
+        for n, (name, history) in enumerate(sorted(histories.items(), key=lambda entry: -entry[1][-1][1])):
             steps, losses = zip(*history, strict=True)
-            ax.plot(steps, losses, label=name, color=(colours or {}).get(name), linewidth=1.4)
+            look = {"color": (colours or {}).get(name, f"C{n % 10}"), "linestyle": "-" if n < 10 else "--"}
+            ax.plot(steps, losses, label=name, linewidth=1.4, **look)
         ax.set_xlabel("step")
         ax.set_ylabel("total loss, as minimized")
         ax.set_yscale("log")
-        ax.legend(fontsize=8.5)
+        many = len(histories) > 3
+        ax.legend(fontsize=8.5, **({"loc": "center left", "bbox_to_anchor": (1.01, 0.5)} if many else {}))
         figure.tight_layout()
     return figure
 
