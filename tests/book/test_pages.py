@@ -127,6 +127,8 @@ def test_a_warning_stops_the_build(tmp_path):
         (stage / "assets" / name).write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     (stage / "references.bib").write_text("")
     (stage / "index.md").write_text("# Title\n\n[nowhere](nothing.md)\n")
+    (stage / "_package/compress3d").mkdir(parents=True)
+    (stage / "_package/compress3d/__init__.py").write_text('"""Empty."""')
     toc = tmp_path / "_toc.yml"
     toc.write_text("format: jb-book\nroot: index\n")
     with pytest.raises(BuildError, match="nothing.md"):
