@@ -1,5 +1,9 @@
 """Procedural objects: functions of their seed, never empty, and found again by carving their meshes."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -139,3 +143,16 @@ def test_seeds_give_other_stores(tmp_path):
     first, second = (build_shapes(tmp_path / str(seed), 1, seed, ["table"], workers=0) for seed in (0, 1))
     assert first.sha256 != second.sha256
     assert not np.array_equal(first.cameras[0], second.cameras[0])
+
+
+def test_two_processes_may_ask_for_the_smoke_store_at_once(tmp_path):
+    """As those of one training do: one makes it, the other waits."""
+    script = "from compress3d.data.build import smoke_store; print(smoke_store().sha256)"
+    environment = {**os.environ, "COMPRESS3D_CACHE": str(tmp_path / "cache")}
+    both = [
+        subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate()[0].split() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert said[0][-1] == said[1][-1]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import nullcontext
 from pathlib import Path
+
+from filelock import FileLock
 
 from compress3d import paths
 from compress3d.data.store import Store
@@ -34,7 +37,15 @@ def build(source: str, out: str | Path, /, **options) -> Store:
 
 def smoke_store() -> Store:
     """The few dozen procedural objects of the smoke scale, in the cache under "smoke"; made on first use."""
-    return build("shapes", paths.cache() / "smoke", count=_SMOKE_COUNT, seed=0)
+    return _made_here("smoke", count=_SMOKE_COUNT, seed=0)
+
+
+def _made_here(name: str, **options) -> Store:
+    """A procedural store in the cache, made by the first process that asks for it; the others wait."""
+    path = paths.cache() / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with nullcontext() if (path / "store.json").is_file() else FileLock(path.with_suffix(".lock")):
+        return build("shapes", path, **options)
 
 
 COMMANDS = {  # of stores that need input
@@ -52,9 +63,9 @@ def ensure(name: str) -> Store:
     """
     if name == "smoke":
         return smoke_store()
-    path = paths.cache() / name
     if name == "shapes":
-        return build("shapes", path)
+        return _made_here("shapes")
+    path = paths.cache() / name
     if not (path / "store.json").is_file():
         command = COMMANDS.get(name, "compress3d data build")
         raise DataError(path, "holds no finished store (no store.json)", f"build it with `{command}`")
