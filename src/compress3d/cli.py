@@ -143,7 +143,7 @@ def train(
     found = get_experiment(run)
     trained = train_run(found, max_minutes=max_minutes, device=device, num_workers=workers)
     destroy_process_group()
-    if not trained.is_main_process:
+    if not trained.group.is_main_process:
         return  # under torchrun the main process ships for all
     if trained.step < found.optim.steps:
         print(f"{run}: at step {trained.step} of {found.optim.steps}; run the same command again to go on")

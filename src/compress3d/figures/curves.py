@@ -98,7 +98,7 @@ def training_curves(
 
     Args:
         histories: name -> (step, mean loss since the entry before), as in `provenance.training.history`: what was
-            minimized, which is L_3D for models with voxels alone and the sum of Eq. 16 for those with decoded images too.
+            minimized, L_3D for models with voxels alone and the sum of Eq. 16 for those with decoded images too.
         colours: name -> line colour.
         size: inches.
 
