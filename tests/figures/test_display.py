@@ -50,12 +50,6 @@ def test_payload_cannot_end_its_script(monkeypatch):
     assert text.count("</script>") == 1
 
 
-def test_twin_is_stored_beside(chair, monkeypatch):
-    monkeypatch.setenv(display.BOOK_VARIABLE, "1")
-    found = bundle(chair, twin=voxels.voxel_picture(chair))
-    assert found["image/png"].startswith(b"\x89PNG")
-
-
 @pytest.mark.parametrize("value", ["", "0"])
 def test_outside_the_book_a_figure_brings_its_scripts(chair, monkeypatch, value):
     monkeypatch.setenv(display.BOOK_VARIABLE, value)

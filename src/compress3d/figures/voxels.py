@@ -43,14 +43,12 @@ UNLIT = dict(ambient=1, diffuse=0, specular=0, fresnel=0)  # the shading is in t
 # --- plotly -------------------------------------------------------------------------------------------------------
 
 
-def voxel_trace(occupancy: np.ndarray, colour: str = BODY, offset: Sequence[float] = (0, 0, 0)):
-    """The grid as a plotly `Mesh3d` with flat shading. `offset` (in voxels) puts several grids into one scene."""
+def voxel_trace(occupancy: np.ndarray, colour: str = BODY):
+    """The grid as a plotly `Mesh3d` with flat shading."""
     import plotly.graph_objects as go
 
     vertices, triangles, directions = exposed_mesh(occupancy)
-    x, y, z = (
-        column if shift == 0 else column + float(shift) for column, shift in zip(vertices.T, offset, strict=True)
-    )
+    x, y, z = vertices.T
     i, j, k = triangles.T
     return go.Mesh3d(
         x=x, y=y, z=z, i=i, j=j, k=k, hoverinfo="skip", showscale=False,
@@ -100,15 +98,14 @@ def voxel_figure(
 def project_faces(
     occupancy: np.ndarray, azimuth: float = AZIMUTH, elevation: float = ELEVATION
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Visible faces as polygons in the image plane, farthest first.
+    """Visible faces as polygons in the image plane, farthest first; those turned away are dropped.
 
-    Faces turned away are dropped. The order is exact, not a guess by distance: along any ray from the eye the
-    distance to the eye grows in each coordinate, so sorting by its sum over x, y, z never draws a hidden cube last.
+    The order is exact, not a guess by distance: along any ray from the eye the distance to the eye grows in each
+    coordinate, so sorting by its sum over x, y, z never draws a hidden cube last.
 
     Args:
         occupancy: bool (X, Y, Z).
-        azimuth: of the camera in degrees, as in the store's `cameras`.
-        elevation: likewise.
+        azimuth, elevation: of the camera in degrees, as in the store's `cameras`.
 
     Returns:
         Polygons (F, 4, 2) float64, right and up in units of the grid's longest side, and directions (F,) int8.
@@ -119,8 +116,7 @@ def project_faces(
     side = float(shape.max())
     points = (corners - shape / 2) / side
     centres = (voxels + 0.5 - shape / 2) / side
-    outward = NORMALS[directions]
-    faces_us = ((eye - points.mean(axis=1)) * outward).sum(axis=1) > 0
+    faces_us = ((eye - points.mean(axis=1)) * NORMALS[directions]).sum(axis=1) > 0
 
     forward = -eye / np.linalg.norm(eye)
     right = np.cross(forward, (0.0, 1.0, 0.0))
@@ -130,8 +126,7 @@ def project_faces(
     order = np.argsort(-np.abs(centres - eye).sum(axis=1), kind="stable")
     order = order[faces_us[order]]
     towards = points[order] - eye
-    depth = towards @ forward
-    flat = np.stack([towards @ right, towards @ up], axis=-1) / depth[..., None] * _DISTANCE
+    flat = np.stack([towards @ right, towards @ up], axis=-1) / (towards @ forward)[..., None] * _DISTANCE
     return flat, directions[order]
 
 
@@ -148,8 +143,7 @@ def draw_voxels(
         ax: ordinary axes; its frame is switched off.
         occupancy: bool (X, Y, Z); an empty grid says so in words.
         colour: of the body.
-        azimuth: of the camera in degrees: give a view's own angles to look from where the photo was taken.
-        elevation: likewise.
+        azimuth, elevation: of the camera in degrees: with a view's own angles, from where the photo was taken.
     """
     from matplotlib.collections import PolyCollection
 
@@ -160,18 +154,7 @@ def draw_voxels(
         ax.text(0, 0, "empty", ha="center", va="center", color=GREY)
         return
     fill = shades(colour)[directions]
-    ax.add_collection(PolyCollection(polygons, facecolors=fill, edgecolors=fill * 0.82, linewidths=0.25))
-
-
-def voxel_picture(occupancy: np.ndarray, colour: str = BODY, size: float = 3.2, **view) -> Figure:
-    """The static twin of `voxel_figure`: one grid as a matplotlib figure of `size` inches."""
-    import matplotlib.pyplot as plt
-
-    with plot_style():
-        figure, ax = plt.subplots(figsize=(size, size))
-        draw_voxels(ax, occupancy, colour, **view)
-    figure.subplots_adjust(0, 0, 1, 1)
-    return figure
+    ax.add_collection(PolyCollection(list(polygons), facecolors=fill, edgecolors=fill * 0.82, linewidths=0.25))
 
 
 def gallery(
@@ -192,22 +175,16 @@ def gallery(
         cameras: (azimuth, elevation) for each object's grids; default one view for all.
         cell: inches a cell.
 
-    Returns:
-        matplotlib figure; 6 objects x 8 methods take about 1.5 s.
-
     Example:
         >>> photo, grid = np.zeros((64, 64, 3), np.uint8), np.ones((8, 8, 8), bool)
         >>> figure = gallery({"photo": [photo], "rebuilt": [grid]}, rows=["a cube"])
-        >>> [ax.get_title() for ax in figure.axes]
-        ['photo', 'rebuilt']
     """
     import matplotlib.pyplot as plt
 
     count = max(len(column) for column in columns.values())
     with plot_style():
-        figure, axes = plt.subplots(
-            count, len(columns), figsize=(cell * len(columns), (cell + 0.12) * count), squeeze=False
-        )
+        size = cell * len(columns), (cell + 0.12) * count
+        figure, axes = plt.subplots(count, len(columns), figsize=size, squeeze=False)
         for c, (title, column) in enumerate(columns.items()):
             axes[0, c].set_title(title, fontsize=8.5, pad=4)
             for r in range(count):
