@@ -22,7 +22,7 @@ class Reconstruction:
 
     Attributes:
         run, setting: the network, and the rate at which the photographs were sent.
-        photos: the photographs as the network saw them.
+        photos: as the network saw them.
         probability: float32 (G, G, G) in [0, 1], indexed [x, y, z]: Y up, front towards -Z.
         threshold: a voxel is occupied above it.
         bytes_per_view: what was sent for a photograph, on average.
@@ -76,24 +76,19 @@ def reconstruct(
     Raises:
         ConfigError: the run makes no voxels or does not serve the rate; the threshold is out of range.
         CheckpointError: its weights are missing.
-
-    Example:
-        >>> found = reconstruct([prepare("chair.jpg", 64)], get_experiment("demo/implicit-r384-s0"))  # doctest: +SKIP
-        >>> found.occupancy.shape                                                                     # doctest: +SKIP
-        (32, 32, 32)
     """
-    check(run, rate, threshold)
-    point = run.operating_point(rate)
+    point = check(run, rate, threshold)
     sent = output(run, load_model(run), photo_tensor(photos), point)
+    assert sent.probabilities is not None  # `check`
     received = None if sent.images is None else sent.images[0].permute(0, 2, 3, 1).contiguous().numpy()
     probability, cost = sent.probabilities[0].numpy(), float(sent.bytes.mean())
     return Reconstruction(run, point, list(photos), probability, threshold, cost, received)
 
 
-def check(run: Experiment, rate: float | None = None, threshold: float = THRESHOLD) -> None:
-    """Whether `reconstruct` can serve these, before any photograph is read; errors as there."""
+def check(run: Experiment, rate: float | None = None, threshold: float = THRESHOLD) -> OperatingPoint:
+    """The operating point if `reconstruct` can serve these, before any photograph is read; errors as there."""
     if not run.model.makes_voxels:
         raise ConfigError(run.id, "compresses images and makes no voxels", "choose another run; `compress3d runs`")
-    run.operating_point(rate)
     if not 0 <= threshold < 1:
         raise ConfigError(f"threshold {threshold:g}", "is not in [0, 1)", "give a probability such as 0.4")
+    return run.operating_point(rate)
