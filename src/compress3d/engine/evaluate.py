@@ -243,7 +243,7 @@ def evaluate(
         },
     }
     if own and (before := _repeated(data)) is not None:
-        if results.same_numbers(before, data):
+        if results.dumps({"": before["points"]}) == results.dumps({"": points}):  # as text: rounded, and NaN is NaN
             return Evaluated(before, results.path_of(experiment.id), False)
         print(f"{experiment.id}: other numbers than in its results file, written beside", file=sys.stderr)
         own = False
