@@ -46,7 +46,7 @@ def test_fragment_is_light_and_asks_nobody(chair, monkeypatch):
 
 
 def test_payload_cannot_end_its_script(monkeypatch):
-    text = display.fragment("plotly-book", {"title": "</script><b>"}, "1px", "1px", "")
+    text = display.Shown("plotly-book", {"title": "</script><b>"}, "").html()
     assert text.count("</script>") == 1
 
 

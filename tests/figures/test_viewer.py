@@ -15,13 +15,16 @@ from compress3d.figures.viewer import (
     NOTHING_SENT,
     Shape,
     image_url,
-    payload,
     run_lengths,
     viewer,
 )
 from tests.run_lengths import from_run_lengths
 
 TRUTH, IMPLICIT, SEQUENTIAL = ("ground truth", ""), ("implicit", "384:1"), ("sequential", "48:1")
+
+
+def payload(shapes, **look):
+    return viewer(shapes, **look).payload
 
 
 def picture(seed=0, side=8):

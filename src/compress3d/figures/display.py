@@ -12,6 +12,7 @@ import hashlib
 import html
 import json
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from compress3d import paths
@@ -39,30 +40,12 @@ def in_book() -> bool:
     return os.environ.get(BOOK_VARIABLE, "") not in ("", "0")
 
 
-def fragment(kind: str, payload: Any, width: str, height: str, words: str) -> str:
-    """HTML that the book's scripts turn into a picture: the same payload gives the same bytes.
-
-    Args:
-        kind: CSS class by which a script finds it, "plotly-book" or "voxel-viewer".
-        payload: what the script needs, as JSON types.
-        width, height: CSS lengths; kept free before the figure is drawn, so that the page does not jump.
-        words: shown where no script runs (a notebook on GitHub, a printed page).
-    """
-    body = json.dumps(payload, sort_keys=True, separators=(",", ":")).replace("</", "<\\/")
-    ident = hashlib.sha256(body.encode()).hexdigest()[:12]
-    return (
-        f'<div class="{kind}" id="fig-{ident}" style="width:{width};max-width:100%;min-height:{height}">'
-        f'<p class="figure-words">{html.escape(words)}</p>'
-        f'<script type="application/json">{body}</script></div>'
-    )
-
-
 def document(title: str, body: str, style: str = "") -> str:
     """One HTML file with everything in it that draws fragments: it opens offline.
 
     Args:
         title: plain text.
-        body: HTML with fragments.
+        body: HTML with fragments, those of `Shown.html`.
         style: CSS after the book's.
 
     Raises:
@@ -97,25 +80,41 @@ def framed(fragment: str, height: str = "450px") -> str:
     return f'<iframe srcdoc="{html.escape(page)}" style="width:100%;height:{height};border:0"></iframe>'
 
 
+@dataclass(frozen=True, repr=False)
 class Shown:
-    """A fragment as the last expression of a cell: Jupyter asks it for the form it can display.
+    """What the book's scripts turn into a picture, as the last expression of a cell.
 
-    Args:
-        fragment: HTML of `fragment`.
-        words: what it is, in plain text.
-        height: as in `framed`.
+    Attributes:
+        kind: CSS class by which a script finds it, "plotly-book" or "voxel-viewer".
+        payload: what the script needs, as JSON types.
+        words: shown where no script runs (a notebook on GitHub, a printed page).
+        width, height: CSS lengths; kept free before the figure is drawn, so that the page does not jump.
+        frame: CSS length of the frame outside the book until the figure is drawn.
+        text: what Jupyter shows where there is no HTML; `words` where empty.
     """
 
-    def __init__(self, fragment: str, words: str, height: str = "450px"):
-        self.fragment, self.words, self.height = fragment, words, height
+    kind: str
+    payload: Any
+    words: str
+    width: str = "100%"
+    height: str = "430px"
+    frame: str = "450px"
+    text: str = ""
 
     def html(self) -> str:
-        """The book's fragment."""
-        return self.fragment
+        """The book's fragment: the same payload gives the same bytes."""
+        body = json.dumps(self.payload, sort_keys=True, separators=(",", ":")).replace("</", "<\\/")
+        ident = hashlib.sha256(body.encode()).hexdigest()[:12]
+        return (
+            f'<div class="{self.kind}" id="fig-{ident}"'
+            f' style="width:{self.width};max-width:100%;min-height:{self.height}">'
+            f'<p class="figure-words">{html.escape(self.words)}</p>'
+            f'<script type="application/json">{body}</script></div>'
+        )
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        shown = self.fragment if in_book() else framed(self.fragment, self.height)
-        return {"text/html": shown, "text/plain": self.words}
+        shown = self.html() if in_book() else framed(self.html(), self.frame)
+        return {"text/html": shown, "text/plain": self.text or self.words}
 
 
 def show(figure, words: str = "An interactive figure: it draws in the built book.") -> Shown:
@@ -133,4 +132,4 @@ def show(figure, words: str = "An interactive figure: it draws in the built book
     payload = json.loads(plotly.io.to_json(figure, validate=False))
     layout = payload.get("layout", {})
     width = f"{layout['width']}px" if layout.get("width") else "100%"
-    return Shown(fragment("plotly-book", payload, width, f"{layout.get('height') or 450}px", words), words)
+    return Shown("plotly-book", payload, words, width, f"{layout.get('height') or 450}px")

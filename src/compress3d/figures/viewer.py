@@ -147,37 +147,6 @@ def _pair(method: Method) -> tuple[str, str]:
     return (method, "") if isinstance(method, str) else method
 
 
-def payload(
-    shapes: Sequence[Shape],
-    colours: Mapping[Method, str] | None = None,
-    turn: bool = False,
-    chosen: Method | None = None,
-    controls: bool = True,
-) -> dict[str, Any]:
-    """What the page's script needs, as JSON types; see `viewer` for the arguments and the errors."""
-    _check(shapes)
-    methods = list(shapes[0].grids)
-    if chosen is not None and chosen not in methods:
-        raise DataError("viewer", f"has no method {chosen!r} to show first", f"choose one of {methods}")
-    pairs = not all(isinstance(m, str) for m in methods)
-    decoded = any(len(images) for shape in shapes for images in shape.decoded.values())
-    return {
-        "side": list(np.shape(shapes[0].grids[methods[0]])),
-        "methods": [
-            {"name": title(m), "colour": colour, "scale": shade_scale(colour)}
-            | (dict(zip(("model", "rate"), _pair(m), strict=True)) if pairs else {})
-            for m in methods
-            for colour in [(colours or {}).get(m, BODY)]
-        ],
-        "lighting": UNLIT,
-        "objects": [_object(shape, pairs, decoded) for shape in shapes],
-        "scene": voxel_scene(),
-        "turn": turn,
-        "controls": controls,
-        "chosen": 0 if chosen is None else methods.index(chosen),
-    }
-
-
 def viewer(
     shapes: Sequence[Shape],
     colours: Mapping[Method, str] | None = None,
@@ -200,9 +169,30 @@ def viewer(
 
     Example:
         >>> grids = {("ground truth", ""): np.ones((4, 4, 4), bool), ("codec", "48:1"): np.zeros((4, 4, 4), bool)}
-        >>> viewer([Shape("cube", grids)], chosen=("codec", "48:1")).words
-        'voxel viewer of 1 objects'
+        >>> viewer([Shape("cube", grids)], chosen=("codec", "48:1")).payload["chosen"]
+        1
     """
+    _check(shapes)
+    methods = list(shapes[0].grids)
+    if chosen is not None and chosen not in methods:
+        raise DataError("viewer", f"has no method {chosen!r} to show first", f"choose one of {methods}")
+    pairs = not all(isinstance(m, str) for m in methods)
+    decoded = any(len(images) for shape in shapes for images in shape.decoded.values())
+    payload = {
+        "side": list(np.shape(shapes[0].grids[methods[0]])),
+        "methods": [
+            {"name": title(m), "colour": colour, "scale": shade_scale(colour)}
+            | (dict(zip(("model", "rate"), _pair(m), strict=True)) if pairs else {})
+            for m in methods
+            for colour in [(colours or {}).get(m, BODY)]
+        ],
+        "lighting": UNLIT,
+        "objects": [_object(shape, pairs, decoded) for shape in shapes],
+        "scene": voxel_scene(),
+        "turn": turn,
+        "controls": controls,
+        "chosen": 0 if chosen is None else methods.index(chosen),
+    }
     words = f"Interactive viewer of {len(shapes)} objects; it draws in the built book."
-    html = display.fragment("voxel-viewer", payload(shapes, colours, turn, chosen, controls), "100%", "430px", words)
-    return display.Shown(html, f"voxel viewer of {len(shapes)} objects", "560px")
+    text = f"voxel viewer of {len(shapes)} objects"
+    return display.Shown("voxel-viewer", payload, words, frame="560px", text=text)

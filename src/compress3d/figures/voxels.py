@@ -43,27 +43,6 @@ UNLIT = dict(ambient=1, diffuse=0, specular=0, fresnel=0)  # the shading is in t
 # --- plotly -------------------------------------------------------------------------------------------------------
 
 
-def voxel_trace(occupancy: np.ndarray, colour: str = BODY):
-    """The grid as a plotly `Mesh3d` with flat shading."""
-    import plotly.graph_objects as go
-
-    vertices, triangles, directions = exposed_mesh(occupancy)
-    x, y, z = vertices.T
-    i, j, k = triangles.T
-    return go.Mesh3d(
-        x=x, y=y, z=z, i=i, j=j, k=k, hoverinfo="skip", showscale=False,
-        intensity=directions, intensitymode="cell", cmin=0, cmax=5, colorscale=shade_scale(colour), lighting=UNLIT,
-    )  # fmt: skip
-
-
-def bounding_points(sides: Sequence[int]):
-    """Two unseen points at the grid's ends: a scene with them has the same scale for every object in it."""
-    import plotly.graph_objects as go
-
-    x, y, z = ([0, int(side)] for side in sides)
-    return go.Scatter3d(x=x, y=y, z=z, mode="markers", marker=dict(size=0.1, opacity=0), hoverinfo="skip")
-
-
 def voxel_scene(azimuth: float = AZIMUTH, elevation: float = ELEVATION) -> dict[str, Any]:
     """Layout of a plotly scene: no axes, true proportions, Y up, seen from `azimuth` and `elevation`."""
     x, y, z = (round(float(value), 4) for value in position(azimuth, elevation, 1.5))
@@ -75,16 +54,22 @@ def voxel_scene(azimuth: float = AZIMUTH, elevation: float = ELEVATION) -> dict[
 
 
 def voxel_figure(
-    occupancy: np.ndarray,
-    colour: str = BODY,
-    azimuth: float = AZIMUTH,
-    elevation: float = ELEVATION,
-    size: int = 420,
+    occupancy: np.ndarray, colour: str = BODY, azimuth: float = AZIMUTH, elevation: float = ELEVATION, size: int = 420
 ):
     """The grid as an interactive `plotly.graph_objects.Figure`; show it in the book with `display.show(figure)`."""
     import plotly.graph_objects as go
 
-    figure = go.Figure([voxel_trace(occupancy, colour), bounding_points(np.shape(occupancy))])
+    vertices, triangles, directions = exposed_mesh(occupancy)
+    x, y, z = vertices.T
+    i, j, k = triangles.T
+    body = go.Mesh3d(
+        x=x, y=y, z=z, i=i, j=j, k=k, hoverinfo="skip", showscale=False,
+        intensity=directions, intensitymode="cell", cmin=0, cmax=5, colorscale=shade_scale(colour), lighting=UNLIT,
+    )  # fmt: skip
+    # Two unseen points at the grid's ends: every object has the same scale.
+    x, y, z = ([0, int(side)] for side in np.shape(occupancy))
+    ends = go.Scatter3d(x=x, y=y, z=z, mode="markers", marker=dict(size=0.1, opacity=0), hoverinfo="skip")
+    figure = go.Figure([body, ends])
     figure.update_layout(
         template="none", showlegend=False, width=size, height=size, margin=dict(l=0, r=0, t=0, b=0),
         paper_bgcolor="rgba(0,0,0,0)", scene=voxel_scene(azimuth, elevation),
@@ -131,16 +116,12 @@ def project_faces(
 
 
 def draw_voxels(
-    ax: Axes,
-    occupancy: np.ndarray,
-    colour: str = BODY,
-    azimuth: float = AZIMUTH,
-    elevation: float = ELEVATION,
+    ax: Axes, occupancy: np.ndarray, colour: str = BODY, azimuth: float = AZIMUTH, elevation: float = ELEVATION
 ) -> None:
     """Draw the grid into two-dimensional matplotlib axes; some 15 ms, where `Axes3D.voxels` takes seconds.
 
     Args:
-        ax: ordinary axes; its frame is switched off.
+        ax: its frame is switched off.
         occupancy: bool (X, Y, Z); an empty grid says so in words.
         colour: of the body.
         azimuth, elevation: of the camera in degrees: with a view's own angles, from where the photo was taken.

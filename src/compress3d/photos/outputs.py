@@ -8,13 +8,14 @@ from __future__ import annotations
 import html
 import io
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from compress3d.errors import ConfigError, DataError
-from compress3d.figures import display
-from compress3d.figures.viewer import Shape, payload
+from compress3d.figures.display import document
+from compress3d.figures.viewer import Shape, viewer
 from compress3d.io import write_atomically
 from compress3d.joint.style import body_colour, label
 from compress3d.photos.confidence import Assessment
@@ -89,7 +90,7 @@ def page(found: Reconstruction, assessment: Assessment, title: str) -> str:
         title, {method: found.occupancy}, [photo.image for photo in found.photos], {method: note}, decoded=decoded
     )
     try:
-        shown = payload([shape], {method: body_colour(name)})
+        shown = replace(viewer([shape], {method: body_colour(name)}), words=f"{occupied} to turn, drawn by a script.")
     except ImportError as error:
         remedy = "pip install 'compress3d[book]', or write .glb, .obj or .npz"
         raise ConfigError("an .html viewer", f"needs the package {error.name}", remedy) from None
@@ -98,14 +99,14 @@ def page(found: Reconstruction, assessment: Assessment, title: str) -> str:
         f"<p>{len(found.photos)} photographs, sent at {found.setting.rate:g}:1, rebuilt by {found.run.id}.</p>",
         f"<p{' class=doubt' if assessment.reasons else ''}>{html.escape(assessment.sentence)}"
         f" Mean voxel confidence: {assessment.confidence:.2f}.</p>",
-        display.fragment("voxel-viewer", shown, "100%", "430px", f"{occupied} to turn, drawn by a script."),
+        shown.html(),
         "<h2>The photographs</h2>",
         "<table>",
     ]
     for photo in found.photos:
         doubts = "".join(f'<br><span class="doubt">{html.escape(warning)}</span>' for warning in photo.warnings)
         body.append(f"<tr><td>{html.escape(photo.line)}{doubts}</td></tr>")
-    return display.document(title, "\n".join([*body, "</table>"]), _STYLE)
+    return document(title, "\n".join([*body, "</table>"]), _STYLE)
 
 
 def write(path: str | Path, found: Reconstruction, assessment: Assessment) -> Path:
