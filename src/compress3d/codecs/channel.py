@@ -23,19 +23,12 @@ MID_GREY = 128
 
 
 class OperatingPoint(NamedTuple):
-    """One point of a model's curve over rates.
+    """One point of a model's curve over rates."""
 
-    Attributes:
-        rate: compression rate c asked for.
-        accounting: what is counted: "bits", "floats" (32 bits each), or for JPEG 2000 "payload" or the whole "file".
-        iterations: N of the compression RNN; None for models without one.
-        values: numbers of a view's code; None where bytes are measured.
-    """
-
-    rate: float
-    accounting: str
-    iterations: int | None = None
-    values: int | None = None
+    rate: float  # compression rate c asked for
+    accounting: str  # what is counted: "bits", "floats" (32 bits each), or for JPEG 2000 "payload" or the whole "file"
+    iterations: int | None = None  # N of the compression RNN; None for models without one
+    values: int | None = None  # numbers of a view's code; None where bytes are measured
 
     @property
     def bytes_per_view(self) -> float | None:
@@ -44,34 +37,24 @@ class OperatingPoint(NamedTuple):
 
 
 class Received(NamedTuple):
-    """What arrives of views that were sent.
+    """What arrives of views that were sent."""
 
-    Attributes:
-        images: uint8 (B, V, 3, H, W), on the device of those sent.
-        bytes: float64 (B, V), what each view took.
-        fits: bool (B, V), whether there is a stream of the view within its budget.
-    """
-
-    images: Tensor
-    bytes: np.ndarray
-    fits: np.ndarray
+    images: Tensor  # uint8 (B, V, 3, H, W), on the device of those sent
+    bytes: np.ndarray  # float64 (B, V), what each view took
+    fits: np.ndarray  # bool (B, V), whether there is a stream of the view within its budget
 
 
 class Output(NamedTuple):
     """What comes out of a model for a minibatch of B objects with V views, at one operating point.
 
-    Attributes:
-        probabilities: float32 (B, G, G, G) in [0, 1], p_V of Eq. 15; None for models without voxels.
-        decoded: float32 (B, V, T, 3, H, W), images after each of T iterations, about [0, 1], not clamped; None where
-            the receiver gets a code and no image.
-        bytes: float64 (B, V).
-        fits: bool (B, V) where streams may not fit their budget, else None.
+    `decoded` are the images after each of T iterations, about [0, 1], not clamped; None where the receiver gets a code
+    and no image.
     """
 
-    probabilities: Tensor | None
-    decoded: Tensor | None
-    bytes: np.ndarray
-    fits: np.ndarray | None = None
+    probabilities: Tensor | None  # float32 (B, G, G, G) in [0, 1], p_V of Eq. 15; None for models without voxels
+    decoded: Tensor | None  # float32 (B, V, T, 3, H, W)
+    bytes: np.ndarray  # float64 (B, V)
+    fits: np.ndarray | None = None  # bool (B, V) where streams may not fit their budget
 
     @property
     def images(self) -> Tensor | None:
@@ -117,15 +100,10 @@ class Jpeg2000:
 
 @dataclass(frozen=True)
 class Learned:
-    """A learned codec of images, at the operating points it serves.
+    """A learned codec of images, at the operating points it serves."""
 
-    Attributes:
-        decode: views, uint8 (B, V, 3, H, W), and an operating point -> `Output` with decoded images.
-        find: rate -> operating point; raises where the codec does not serve the rate.
-    """
-
-    decode: Callable[[Tensor, OperatingPoint], Output]
-    find: Callable[[float], OperatingPoint]
+    decode: Callable[[Tensor, OperatingPoint], Output]  # of views, uint8 (B, V, 3, H, W), to decoded images
+    find: Callable[[float], OperatingPoint]  # raises where the codec does not serve the rate
 
     def send(self, images: Tensor, rate: float) -> Received:
         """See `Channel.send`."""
@@ -145,8 +123,7 @@ class ChannelBatches(Dataset):
     Args:
         batches: of untouched images, indexed by step.
         channel: what they go through.
-        rates: of which one is drawn for a minibatch, with equal chances; a function of (seed, step).
-        seed: of the draws.
+        rates, seed: one rate is drawn for a minibatch, with equal chances; a function of (seed, step).
     """
 
     def __init__(self, batches: Dataset, channel: Channel, rates: Sequence[float], seed: int):

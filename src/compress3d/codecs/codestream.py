@@ -25,15 +25,10 @@ REMEDY = "encode the picture again"
 
 @dataclass(frozen=True)
 class Codestream:
-    """A JPEG 2000 codestream of one tile.
+    """A JPEG 2000 codestream of one tile."""
 
-    Attributes:
-        data: all bytes, from the SOC marker to EOC.
-        fits: whether the budget that was asked for is kept; True where none was asked.
-    """
-
-    data: bytes
-    fits: bool = True
+    data: bytes  # all of it, from the SOC marker to EOC
+    fits: bool = True  # whether the budget that was asked for is kept; True where none was asked
 
     @property
     def total_bytes(self) -> int:
@@ -66,7 +61,7 @@ class Codestream:
 
 
 class Segment(NamedTuple):
-    """One marker segment: its name, its offset and its bytes, the two of the marker included."""
+    """One marker segment; its bytes include the two of the marker."""
 
     name: str
     offset: int

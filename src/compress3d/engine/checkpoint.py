@@ -57,9 +57,7 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 
 def load_checkpoint(folder: Path) -> dict | None:
-    """The newest whole checkpoint, or None where the run has not saved any.
-
-    A damaged file is reported on stderr and passed over.
+    """The newest whole checkpoint, None where the run has saved none; a damaged one is reported and passed over.
 
     Raises:
         CheckpointError: there are checkpoints and none of them is whole.

@@ -64,13 +64,12 @@ def held_out(
 def probabilities(
     model: nn.Module, images: Tensor, iterations: int | None = None, batch_size: int = BATCH
 ) -> np.ndarray:
-    """p_V of Eq. 15 for uint8 images (N, V, 3, H, W): float32 (N, G, G, G) in [0, 1].
+    """p_V of Eq. 15 for uint8 images (N, V, 3, H, W): float32 (N, G, G, G) in [0, 1], `batch_size` objects at once.
 
     Args:
         model: any network with voxels.
         images: what the network is given: behind the channel, where there is one.
         iterations: N, for models with a compression RNN.
-        batch_size: objects at once.
     """
     device = next(model.parameters()).device
     more = () if iterations is None else (iterations,)

@@ -40,27 +40,16 @@ class DataSource:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What a model is trained and tested on.
+    """What a model is trained and tested on."""
 
-    Attributes:
-        name: of the preset, see `DATA`.
-        sources: training data.
-        test: store whose test split is the test set; empty for the one that ships with the repository.
-        views: smallest and largest number of views, drawn for each minibatch.
-        background: "black", "white", "random" or "pictures", crops of the pictures in the folder `pictures`.
-        mirror: show every object mirrored half of the time (images and voxels alike).
-        flip: flip each view by itself half of the time, voxels as they are.
-        replacement: draw views with replacement.
-    """
-
-    name: str
-    sources: tuple[DataSource, ...]
-    test: str = ""
-    views: tuple[int, int] = (1, 5)
-    background: str = "black"
-    mirror: bool = True
-    flip: bool = False
-    replacement: bool = False
+    name: str  # of the preset, see `DATA`
+    sources: tuple[DataSource, ...]  # training data
+    test: str = ""  # store whose test split is the test set; empty for the one that ships with the repository
+    views: tuple[int, int] = (1, 5)  # smallest and largest number of views, drawn for each minibatch
+    background: str = "black"  # or "white", "random", "pictures": crops of the pictures in the folder `pictures`
+    mirror: bool = True  # show every object mirrored half of the time (images and voxels alike)
+    flip: bool = False  # flip each view by itself half of the time, voxels as they are
+    replacement: bool = False  # draw views with replacement
     pictures: str = ""
 
     @property
@@ -82,45 +71,28 @@ ORDER = ("demo", "smoke", "paper")  # of scales: what ships comes first
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """How a model is trained.
+    """How a model is trained."""
 
-    Attributes:
-        steps: minibatches of the whole schedule; the learning rate falls to zero over them as a cosine, or is divided
-            by ten at each of `milestones` where there are any.
-        batch_size: objects a minibatch.
-        learning_rate: peak of Adam's step, reached after `warmup` steps.
-        warmup: steps of linear rise.
-        codec_learning_rate, codec_warmup: the same for the weights of a compression RNN, whose first task, a black
-            background out of a tanh without a bias, takes 3 times as many steps at 1e-3.
-        clip: largest norm of the gradient.
-        weight_decay: L2 on all weights but biases, added to the gradient.
-        precision: "bfloat16" (autocast, where the device computes in it by itself) or "float32".
-    """
-
-    steps: int = 3600
-    batch_size: int = 16
-    learning_rate: float = 1e-3
+    steps: int = 3600  # minibatches of the whole schedule
+    batch_size: int = 16  # objects a minibatch
+    learning_rate: float = 1e-3  # peak of Adam's step, reached after `warmup` steps of linear rise
     warmup: int = 100
+    # The same for the weights of a compression RNN, whose first task, a black background out of a tanh without a bias,
+    # takes 3 times as many steps at 1e-3.
     codec_learning_rate: float = 3e-3
     codec_warmup: int = 100
-    clip: float = 1.0
-    milestones: tuple[int, ...] = ()
-    weight_decay: float = 0.0
-    precision: str = "bfloat16"
+    clip: float = 1.0  # largest norm of the gradient
+    milestones: tuple[int, ...] = ()  # the rate is a tenth from each of them on; without any it is a cosine to zero
+    weight_decay: float = 0.0  # L2 on all weights but biases, added to the gradient
+    precision: str = "bfloat16"  # autocast, where the device computes in it by itself; or "float32"
 
 
 class ModelConfig:
-    """What the engine asks of a system's description of a model, a frozen dataclass.
+    """What the engine asks of a system's description of a model, a frozen dataclass."""
 
-    Attributes:
-        name: of the model, in ids.
-        rate: compression rate, for models that have one; None for others.
-        makes_voxels: whether the model ends in voxels.
-    """
-
-    name: str
-    rate: float | None = None
-    makes_voxels: bool = True
+    name: str  # of the model, in ids
+    rate: float | None = None  # compression rate, for models that have one
+    makes_voxels: bool = True  # whether the model ends in voxels
 
     def build(self, scale: Scale) -> nn.Module:
         """The network with fresh weights, drawn from torch's global generator."""
@@ -143,23 +115,15 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One training run.
+    """One training run."""
 
-    Attributes:
-        system: name of the package that registered it.
-        scale: "smoke", "demo" or "paper".
-        model, data, optim: what is trained, on what, and how.
-        seed: of weights, batches and binarizer draws.
-        tag: tells variants of a comparison apart; empty for the runs of tables and figures.
-    """
-
-    system: str
-    scale: str
+    system: str  # name of the package that registered it
+    scale: str  # "smoke", "demo" or "paper"
     model: ModelConfig
     data: DataConfig
     optim: OptimConfig
-    seed: int = 0
-    tag: str = ""
+    seed: int = 0  # of weights, batches and binarizer draws
+    tag: str = ""  # tells variants of a comparison apart; empty for the runs of tables and figures
 
     @property
     def id(self) -> str:

@@ -19,17 +19,11 @@ from compress3d.engine.hardware import commit, describe
 
 @dataclass(frozen=True)
 class Study:
-    """A study that can be run by name.
+    """A study that can be run by name."""
 
-    Attributes:
-        name: as in `compress3d study NAME`.
-        help: one line: what it measures.
-        run: takes the scale, and for some studies options by keyword; yields lines that say what was found.
-    """
-
-    name: str
-    help: str
-    run: Callable[..., Iterator[str]]
+    name: str  # as in `compress3d study NAME`
+    help: str  # one line: what it measures
+    run: Callable[..., Iterator[str]]  # of the scale, and for some options by keyword: lines that say what was found
 
 
 def studies() -> dict[str, Study]:

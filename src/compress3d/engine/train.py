@@ -52,8 +52,7 @@ class Trainer:
 
     Attributes:
         model: the network.
-        step: steps done.
-        seconds: spent on them.
+        step, seconds: steps done, and spent on them.
         losses: name -> (step, mean loss since the entry before): "total", what was minimized, and its terms.
         hardware: see `hardware.describe`.
         precision: "bfloat16" or "float32", what is computed in; chosen by `start`.

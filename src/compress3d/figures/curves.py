@@ -16,20 +16,13 @@ RATE_TICKS = (6, 12, 24, 48, 96, 192, 384, 480)
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a figure.
+    """One line of a figure."""
 
-    Attributes:
-        label: in the legend.
-        x, y: its points.
-        look: matplotlib's properties of the line, such as `color`, `linestyle` and `marker`.
-        errors: half the length of each point's whisker; none where None.
-    """
-
-    label: str
+    label: str  # in the legend
     x: Sequence[float]
     y: Sequence[float]
-    look: Mapping[str, Any]
-    errors: Sequence[float] | None = None
+    look: Mapping[str, Any]  # matplotlib's properties of the line, such as `color`, `linestyle` and `marker`
+    errors: Sequence[float] | None = None  # half the length of each point's whisker
 
 
 def rate_curve(
@@ -99,9 +92,6 @@ def training_curves(
             minimized, L_3D for models with voxels alone and the sum of Eq. 16 for those with decoded images too.
         colours: name -> line colour.
         size: inches.
-
-    Example:
-        >>> figure = training_curves({"seed 0": [(100, 0.31), (200, 0.22)], "seed 1": [(100, 0.30), (200, 0.25)]})
     """
     import matplotlib.pyplot as plt
 

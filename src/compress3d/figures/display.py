@@ -82,24 +82,15 @@ def framed(fragment: str, height: str = "450px") -> str:
 
 @dataclass(frozen=True, repr=False)
 class Shown:
-    """What the book's scripts turn into a picture, as the last expression of a cell.
+    """What the book's scripts turn into a picture, as the last expression of a cell."""
 
-    Attributes:
-        kind: CSS class by which a script finds it, "plotly-book" or "voxel-viewer".
-        payload: what the script needs, as JSON types.
-        words: shown where no script runs (a notebook on GitHub, a printed page).
-        width, height: CSS lengths; kept free before the figure is drawn, so that the page does not jump.
-        frame: CSS length of the frame outside the book until the figure is drawn.
-        text: what Jupyter shows where there is no HTML; `words` where empty.
-    """
-
-    kind: str
-    payload: Any
-    words: str
-    width: str = "100%"
+    kind: str  # CSS class by which a script finds it, "plotly-book" or "voxel-viewer"
+    payload: Any  # what the script needs, as JSON types
+    words: str  # shown where no script runs (a notebook on GitHub, a printed page)
+    width: str = "100%"  # CSS lengths, kept free before the figure is drawn, so that the page does not jump
     height: str = "430px"
-    frame: str = "450px"
-    text: str = ""
+    frame: str = "450px"  # height of the frame outside the book until the figure is drawn
+    text: str = ""  # what Jupyter shows where there is no HTML; `words` where empty
 
     def html(self) -> str:
         """The book's fragment: the same payload gives the same bytes."""
@@ -118,14 +109,11 @@ class Shown:
 
 
 def show(figure, words: str = "An interactive figure: it draws in the built book.") -> Shown:
-    """Show a plotly figure: as the last expression of a cell.
+    """Show a plotly figure as the last expression of a cell: `show(voxels.voxel_figure(grid), "A chair.")`.
 
     Args:
         figure: `plotly.graph_objects.Figure`. At most 4 with 3D scenes a page: browsers keep 16 WebGL contexts.
         words: one sentence on what is to be seen, for readers without scripts.
-
-    Example:
-        >>> display.show(voxels.voxel_figure(grid), words="A chair of 1,088 voxels.")
     """
     import plotly.io
 

@@ -15,22 +15,14 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Quantity:
-    """One row of a comparison.
+    """One row of a comparison."""
 
-    Attributes:
-        name: what is measured.
-        paper, ours: the numbers; None where the paper prints none, or there is none yet.
-        where: table, figure or section of the paper.
-        digits: decimals shown.
-        note: a few words more.
-    """
-
-    name: str
-    paper: float | None
-    ours: float | None
-    where: str = ""
-    digits: int = 2
-    note: str = ""
+    name: str  # what is measured
+    paper: float | None  # None where the paper prints none
+    ours: float | None  # None where there is none yet
+    where: str = ""  # table, figure or section of the paper
+    digits: int = 2  # decimals shown
+    note: str = ""  # a few words more
 
     @property
     def status(self) -> str:
@@ -48,9 +40,8 @@ class Table:
 
     Args:
         columns: headings.
-        rows: one sequence of texts or numbers a row; floats are shown with `digits` decimals, None as a dash.
+        rows, digits: texts or numbers; floats are shown with so many decimals, None as a dash.
         caption: one line above, which says scale, data and device of the numbers.
-        digits: decimals of floats.
 
     Raises:
         DataError: a row has another number of cells than there are columns.

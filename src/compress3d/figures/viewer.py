@@ -32,24 +32,17 @@ class Shape:
     A method is a name such as "codec 384:1", or a pair such as ("codec", "384:1"), whose rate is "" for models without
     rates. Beside pairs, a name is a model without rates.
 
-    Attributes:
-        name: what readers see, such as "chair: Wooden chair".
-        grids: method -> occupancy (G, G, G) bool; every object has the same methods.
-        views: the images that were taken, uint8 (H, W, 3) each.
-        notes: method -> a short text such as "IoU 0.62".
-        credit: author and licence of the model.
-        decoded: method -> the same views as they arrive, uint8 (H, W, 3) each, as many as `views`. Methods that send no
-            image are left out, and the viewer says so where the others show theirs.
-        image_notes: method -> a short text beside its decoded images, or in their place.
+    `decoded` are the `views` as they arrive, as many, uint8 (H, W, 3) each. Methods that send no image are left out,
+    and the viewer says so where the others show theirs.
     """
 
-    name: str
-    grids: Mapping[Method, np.ndarray]
-    views: Sequence[np.ndarray] = ()
-    notes: Mapping[Method, str] = field(default_factory=dict)
-    credit: str = ""
+    name: str  # what readers see, such as "chair: Wooden chair"
+    grids: Mapping[Method, np.ndarray]  # occupancy (G, G, G) bool; every object has the same methods
+    views: Sequence[np.ndarray] = ()  # the images that were taken
+    notes: Mapping[Method, str] = field(default_factory=dict)  # short texts such as "IoU 0.62"
+    credit: str = ""  # author and licence of the model
     decoded: Mapping[Method, Sequence[np.ndarray]] = field(default_factory=dict)
-    image_notes: Mapping[Method, str] = field(default_factory=dict)
+    image_notes: Mapping[Method, str] = field(default_factory=dict)  # short texts beside the decoded images
 
 
 def title(method: Method) -> str:

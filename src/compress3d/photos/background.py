@@ -17,19 +17,12 @@ _RING = 0.015  # of the short side: how wide a border is looked at
 
 
 class Segmentation(NamedTuple):
-    """Where the object is.
+    """Where the object is."""
 
-    Attributes:
-        alpha: uint8 (h, w), 255 where the object is.
-        method: what was done, in words.
-        segmented: False where nothing told object and background apart, and all was kept.
-        warnings: what the reader should know.
-    """
-
-    alpha: np.ndarray
-    method: str
-    segmented: bool
-    warnings: tuple[str, ...] = ()
+    alpha: np.ndarray  # uint8 (h, w), 255 where the object is
+    method: str  # what was done, in words
+    segmented: bool  # False where nothing told object and background apart, and all was kept
+    warnings: tuple[str, ...] = ()  # what the reader should know
 
 
 def segment(pixels: np.ndarray, method: str = "auto") -> Segmentation:

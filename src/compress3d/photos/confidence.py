@@ -37,19 +37,12 @@ def mean_confidence(probability: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What is to be said of a result.
+    """What is to be said of a result."""
 
-    Attributes:
-        confidence: mean voxel confidence.
-        threshold: what tells useful results from others best; None where that was never measured.
-        reasons: why the result is not to be trusted; empty where nothing speaks against it.
-        useful: share of test objects with such a confidence that were better than a mean shape; None where unknown.
-    """
-
-    confidence: float
-    threshold: float | None
-    reasons: tuple[str, ...]
-    useful: float | None = None
+    confidence: float  # mean voxel confidence
+    threshold: float | None  # what tells useful results from others best; None where that was never measured
+    reasons: tuple[str, ...]  # why the result is not to be trusted; empty where nothing speaks against it
+    useful: float | None = None  # share of test objects with such a confidence that were better than a mean shape
 
     @property
     def sentence(self) -> str:

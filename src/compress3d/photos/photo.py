@@ -19,30 +19,19 @@ SMALL_OBJECT, LARGE_OBJECT = 0.05, 0.95  # of the picture: below few pixels are 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph as the network sees it, and what was done to it.
-
-    Attributes:
-        path: its file.
-        image: uint8 (S, S, 3).
-        size, mode, format, orientation, notes: as in `reading.Decoded`.
-        method: what became of the background, in words.
-        share: of the photograph that was kept as object, in [0, 1].
-        crop: left, top, right, bottom of the square that the network sees, in pixels of the upright photograph; it may
-            reach beyond it.
-        warnings: what makes the result doubtful.
-    """
+    """A photograph as the network sees it, and what was done to it."""
 
     path: Path
-    image: np.ndarray
-    size: tuple[int, int]
+    image: np.ndarray  # uint8 (S, S, 3)
+    size: tuple[int, int]  # this and the next four as in `reading.Decoded`
     mode: str
     format: str
     orientation: int
     notes: tuple[str, ...]
-    method: str
-    share: float
-    crop: tuple[int, int, int, int]
-    warnings: tuple[str, ...] = ()
+    method: str  # what became of the background, in words
+    share: float  # of the photograph that was kept as object, in [0, 1]
+    crop: tuple[int, int, int, int]  # left, top, right, bottom in the upright photograph, or beyond it
+    warnings: tuple[str, ...] = ()  # what makes the result doubtful
 
     @property
     def line(self) -> str:
@@ -54,12 +43,11 @@ class Photo:
 
 
 def prepare(path: str | Path, image_size: int, method: str = "auto", background: str = "black") -> Photo:
-    """Read one photograph and frame its object.
+    """Read one photograph, any picture file, and frame its object.
 
     Args:
-        path: any picture file; see `reading.decode`.
+        path, method: see `reading.decode`, and `background.segment` for how the background is found.
         image_size: S, side of the pictures that the network sees.
-        method: how the background is found, one of `METHODS`; see `background.segment`.
         background: what the network was trained on, "black", "white" or "random" (light grey); it replaces the other.
 
     Raises:

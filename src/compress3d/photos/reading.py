@@ -95,22 +95,14 @@ def _natural(path: Path) -> tuple:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture as read.
+    """A picture as read."""
 
-    Attributes:
-        pixels: uint8 (h, w, 4), sRGB with straight alpha, upright.
-        size: width and height of the whole upright picture; `pixels` may be smaller by `factor`.
-        mode, format: as Pillow calls them, such as "CMYK" and "JPEG".
-        orientation: EXIF value 1..8; 1 is upright.
-        notes: what was done to it, in words.
-    """
-
-    pixels: np.ndarray
-    size: tuple[int, int]
-    mode: str
+    pixels: np.ndarray  # uint8 (h, w, 4), sRGB with straight alpha, upright
+    size: tuple[int, int]  # width and height of the whole upright picture; `pixels` may be smaller by `factor`
+    mode: str  # this and `format` as Pillow calls them, such as "CMYK" and "JPEG"
     format: str
-    orientation: int
-    notes: tuple[str, ...]
+    orientation: int  # EXIF value 1..8; 1 is upright
+    notes: tuple[str, ...]  # what was done to it, in words
 
     @property
     def factor(self) -> tuple[float, float]:

@@ -18,24 +18,15 @@ from compress3d.photos import Photo, photo_tensor
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """One object out of photographs.
+    """One object out of photographs."""
 
-    Attributes:
-        run, setting: the network, and the rate at which the photographs were sent.
-        photos: as the network saw them.
-        probability: float32 (G, G, G) in [0, 1], indexed [x, y, z]: Y up, front towards -Z.
-        threshold: a voxel is occupied above it.
-        bytes_per_view: what was sent for a photograph, on average.
-        received: uint8 (V, S, S, 3), the images as the receiver sees them; None for models that send no image.
-    """
-
-    run: Experiment
-    setting: OperatingPoint
-    photos: list[Photo]
-    probability: np.ndarray
-    threshold: float
-    bytes_per_view: float
-    received: np.ndarray | None
+    run: Experiment  # the network
+    setting: OperatingPoint  # the rate at which the photographs were sent
+    photos: list[Photo]  # as the network saw them
+    probability: np.ndarray  # float32 (G, G, G) in [0, 1], indexed [x, y, z]: Y up, front towards -Z
+    threshold: float  # a voxel is occupied above it
+    bytes_per_view: float  # what was sent for a photograph, on average
+    received: np.ndarray | None  # uint8 (V, S, S, 3) as the receiver sees them; None for models that send no image
 
     @property
     def occupancy(self) -> np.ndarray:

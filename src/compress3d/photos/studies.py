@@ -27,10 +27,9 @@ FITTED = (FRAMED, ONE, MIXED, SIDE)  # a room shows in the images, not in the co
 
 
 def views_of_case(run: Experiment, store: Store, rows: np.ndarray, case: str) -> torch.Tensor:
-    """Views of test objects as a photographer could have made them: uint8 (N, V, 3, S, S).
+    """Views of test objects as a photographer could have made them, for the network of `run`: uint8 (N, V, 3, S, S).
 
     Args:
-        run: for whose network.
         store, rows: the objects.
         case: "five views" and "one view" are framed from the outline as `compress3d reconstruct` does; in "views of
             five objects" four of five show others; "lying on its side" turns all by 90 degrees; "in a room" keeps a
@@ -91,8 +90,7 @@ def measure(run: Experiment, store: Store, rows: np.ndarray, shown: dict[str, to
 
     Args:
         run: with weights.
-        store, rows: the objects.
-        shown: case -> what `views_of_case` makes of them.
+        store, rows: the objects; `shown` is what `views_of_case` makes of them, by case.
         floor: IoU from which a result is useful.
 
     Returns:
