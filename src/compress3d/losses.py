@@ -14,10 +14,10 @@ VIEW_WEIGHTS = ("sum", "mean")
 
 
 class LossTerms(NamedTuple):
-    """Losses of one minibatch, scalars."""
+    """Losses of one minibatch, scalars: their parts are "compression" (Eq. 14) and "reconstruction" (Eq. 15)."""
 
     total: Tensor  # what the optimizer minimizes
-    terms: dict[str, Tensor]  # its parts by name, for the record: "compression" (Eq. 14), "reconstruction" (Eq. 15)
+    terms: dict[str, Tensor]  # its parts by name, for the record
 
 
 def compression_loss(images: Tensor, decoded: Tensor) -> Tensor:

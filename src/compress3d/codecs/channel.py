@@ -47,11 +47,11 @@ class Received(NamedTuple):
 class Output(NamedTuple):
     """What comes out of a model for a minibatch of B objects with V views, at one operating point.
 
-    `decoded` are the images after each of T iterations, about [0, 1], not clamped; None where the receiver gets a code
-    and no image.
+    `probabilities` are p_V of Eq. 15. `decoded` are the images after each of T iterations, about [0, 1], not clamped;
+    None where the receiver gets a code and no image.
     """
 
-    probabilities: Tensor | None  # float32 (B, G, G, G) in [0, 1], p_V of Eq. 15; None for models without voxels
+    probabilities: Tensor | None  # float32 (B, G, G, G) in [0, 1]; None for models without voxels
     decoded: Tensor | None  # float32 (B, V, T, 3, H, W)
     bytes: np.ndarray  # float64 (B, V)
     fits: np.ndarray | None = None  # bool (B, V) where streams may not fit their budget
