@@ -130,6 +130,14 @@ def load(experiment_id: str, store: str | None = None) -> dict:
     return data
 
 
+def find(experiment_id: str) -> dict | None:
+    """As `load`; None where that raises."""
+    try:
+        return load(experiment_id)
+    except DataError:
+        return None
+
+
 def load_all(scale: str) -> dict[str, dict]:
     """Results of everything of a scale, by id."""
     ids = [f"{scale}/{path.stem}" for path in sorted((paths.results() / scale).glob("*.json"))]

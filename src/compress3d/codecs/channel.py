@@ -112,11 +112,6 @@ class Learned:
         return Received(found.images, found.bytes, np.ones(images.shape[:2], bool))
 
 
-def raw_bytes(images: Tensor) -> int:
-    """Bytes of one raw view of (..., 3, H, W)."""
-    return images.shape[-3] * images.shape[-2] * images.shape[-1]
-
-
 class ChannelBatches(Dataset):
     """Training minibatches whose views went through a channel, all of one minibatch at one random rate (Sec. 4.1).
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from compress3d import metrics, results
-from compress3d.codecs.channel import OperatingPoint, Output, raw_bytes
+from compress3d.codecs.channel import OperatingPoint, Output
 from compress3d.data.loader import Batch, test_views, to_float
 from compress3d.data.store import Store
 from compress3d.engine.experiment import Experiment
@@ -31,7 +31,7 @@ from compress3d.engine.weights import (
     weights_origin,
     weights_path,
 )
-from compress3d.errors import ConfigError, DataError
+from compress3d.errors import ConfigError
 from compress3d.scales import Scale, scale
 
 VIEWS = 5  # at test, as in Fig. 8
@@ -164,10 +164,10 @@ def measure(experiment: Experiment, model: nn.Module, store: Store, rows: np.nda
         occupancy = batch.occupancy.numpy().astype(bool)
         for point, out in outputs(experiment, model, batch.images.contiguous(), points):
             scores[point].add(batch.images, occupancy, out)
-    found, categories = [], [store.objects[row].category for row in rows]
+    found, categories, raw = [], [store.objects[row].category for row in rows], batch.images[0, 0].numel()
     for point in points:
         cost = point.bytes_per_view or float(np.concatenate(scores[point].bytes).mean())
-        setting = {"rate": point.rate, "true_rate": raw_bytes(batch.images) / cost, "accounting": point.accounting}
+        setting = {"rate": point.rate, "true_rate": raw / cost, "accounting": point.accounting}
         if point.iterations is not None:
             setting["iterations"] = point.iterations
         values = scores[point].metrics(categories)
@@ -253,9 +253,8 @@ def evaluate(
 
 def _repeated(data: dict) -> dict | None:
     """Results that are there of the same experiment, weights and test set, None where there are none."""
-    try:
-        before = results.load(data["experiment"]["id"])
-    except DataError:
+    before = results.find(data["experiment"]["id"])
+    if before is None:
         return None
     same = all(results.rounded(before.get(name)) == results.rounded(data[name]) for name in ("experiment", "test"))
     same = same and before["provenance"].get("weights_sha256") == data["provenance"]["weights_sha256"]

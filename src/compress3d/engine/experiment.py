@@ -185,9 +185,8 @@ def on_data(experiment: Experiment, name: str) -> Experiment:
     """
     if name not in DATA:
         raise ConfigError(f"data {name!r}", "does not exist", f"choose one of {', '.join(DATA)}")
-    return replace(
-        experiment, data=replace(experiment.data, name=name, sources=DATA[name].sources, test=DATA[name].test)
-    )
+    data = replace(experiment.data, name=name, sources=DATA[name].sources, test=DATA[name].test)
+    return replace(experiment, data=data)
 
 
 _REGISTER: list[tuple[tuple[int, float], Experiment]] = []

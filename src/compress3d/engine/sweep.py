@@ -19,7 +19,7 @@ from compress3d.engine import checkpoint
 from compress3d.engine.experiment import Experiment, experiments
 from compress3d.engine.sources import prepare_stores
 from compress3d.engine.weights import weights_origin, weights_path
-from compress3d.errors import CheckpointError, DataError
+from compress3d.errors import CheckpointError
 from compress3d.process import die_with_parent
 
 
@@ -30,7 +30,7 @@ def state(experiment: Experiment) -> str:
     trained with them.
     """
     settings = results.rounded(experiment.describe())
-    found = _results(experiment)
+    found = results.find(experiment.id)
     if found is not None and found["experiment"] == settings:
         return "done"
     path = weights_path(experiment)
@@ -38,13 +38,6 @@ def state(experiment: Experiment) -> str:
         return "evaluate" if path.is_file() and _trained_with(weights_origin(path), settings) else "train"
     except CheckpointError:
         return "train"
-
-
-def _results(experiment: Experiment) -> dict | None:
-    try:
-        return results.load(experiment.id)
-    except DataError:
-        return None
 
 
 def _trained_with(origin: dict, settings: dict) -> bool:
@@ -137,7 +130,7 @@ def status(found: Iterable[Experiment]) -> list[dict]:
     """
     rows = []
     for experiment in found:
-        origin = (_results(experiment) or {}).get("provenance", {"minutes": None, "device": None})
+        origin = (results.find(experiment.id) or {}).get("provenance", {"minutes": None, "device": None})
         rows.append({
             "id": experiment.id, "state": state(experiment), "reached": reached(experiment),
             "steps": experiment.optim.steps, "minutes": origin["minutes"], "device": origin["device"],
