@@ -15,8 +15,9 @@ import numpy as np
 
 from compress3d import paths, results
 from compress3d.errors import Compress3DError, DataError
+from compress3d.figures.display import Shown
 from compress3d.figures.style import plot_style
-from compress3d.figures.viewer import Shape, Viewer, viewer
+from compress3d.figures.viewer import Shape, viewer
 from compress3d.joint import figures, style
 from compress3d.scales import scale
 
@@ -189,7 +190,7 @@ def chosen_object(found: Mapping[str, Mapping]) -> int:
     return int(ranked[int(QUANTILE * (len(ranked) - 1))])
 
 
-def turning_object(found: Mapping[str, Mapping]) -> Viewer:
+def turning_object(found: Mapping[str, Mapping]) -> Shown:
     """The chosen object: ground truth, uncompressed, implicit and JPEG 2000 at 384:1, from the shipped weights.
 
     Raises:

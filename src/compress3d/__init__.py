@@ -25,12 +25,7 @@ except PackageNotFoundError:  # run from the sources, not installed
 
 
 def experiments(scale: str | None = None, only: str = "*", data: str = "") -> list[Experiment]:
-    """The table of experiments, the most worth first; see `compress3d.engine.experiment.experiments`.
-
-    Example:
-        >>> [found.id for found in experiments("smoke", "implicit*")]
-        ['smoke/implicit-r384-s0']
-    """
+    """The table of experiments, the most worth first; see `compress3d.engine.experiment.experiments`."""
     from compress3d.engine import experiment
 
     return experiment.experiments(scale, only, data)

@@ -56,12 +56,22 @@ def _store(name_or_path: str) -> Path:
     return Path(name_or_path) if "/" in name_or_path else paths.cache() / name_or_path
 
 
+# Options that several commands have.
+Out = Annotated[str, typer.Option(help="Store: a name in the cache, or a folder.")]
+Workers = Annotated[int, typer.Option(help="Processes.")]
+Minutes = Annotated[float | None, typer.Option(help="Stop in good order after so many minutes.")]
+Device = Annotated[str | None, typer.Option(help="'cpu' or 'cuda'; a GPU where there is one.")]
+Threads = Annotated[int | None, typer.Option(help="Threads of torch on the CPU.")]
+Only = Annotated[str, typer.Option(help="Shell pattern of runs, such as '*-s0'.")]
+Data = Annotated[str, typer.Option(help="Data instead of the scale's own: 'shapenet' or 'shapenet-ids'.")]
+
+
 @data_build.command("shapes")
 def data_shapes(
     count: Annotated[int, typer.Option(help="Objects to make.")] = 3250,
     seed: Annotated[int, typer.Option(help="Object i of a category is a function of (category, i, seed).")] = 0,
-    out: Annotated[str, typer.Option(help="Store: a name in the cache, or a folder.")] = "shapes",
-    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+    out: Out = "shapes",
+    workers: Workers = 2,
 ) -> None:
     """Make procedural objects of ShapeNet's 13 classes with exact solid occupancy. No download."""
     from compress3d.data.build import build
@@ -72,8 +82,8 @@ def data_shapes(
 @data_build.command("cad")
 def data_cad(
     source: Annotated[list[Path], typer.Option(help="Folder of unpacked packages; may be given several times.")],
-    out: Annotated[str, typer.Option(help="Store: a name in the cache, or a folder.")] = "cad",
-    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+    out: Out = "cad",
+    workers: Workers = 2,
 ) -> None:
     """Read open CAD models: Sweet Home 3D furniture, FlightGear aircraft, TORCS cars."""
     from compress3d.data.build import build
@@ -84,14 +94,14 @@ def data_cad(
 @data_build.command("shapenet")
 def data_shapenet(
     source: Annotated[Path, typer.Option(help="Folder of ShapeNetRendering and ShapeNetVox32, as folders or as .tgz.")],
-    out: Annotated[str, typer.Option(help="Store: a name in the cache, or a folder.")] = "shapenet",
+    out: Out = "shapenet",
     split: Annotated[
         str | None,
         typer.Option(help="'sorted' (first 80 % of each class train), 'index' (index.csv) or an id-list file."),
     ] = None,
     category: Annotated[list[str] | None, typer.Option(help="Only this class; may be given several times.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many objects a class.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+    workers: Workers = 2,
 ) -> None:
     """Read ShapeNetRendering and ShapeNetVox32 as they are distributed: the whole set takes 79 GB; or a part."""
     from compress3d.data.build import build
@@ -128,11 +138,11 @@ def _set_threads(threads: int | None) -> None:
 
 @app.command(rich_help_panel=TRAIN)
 def train(
-    run: Annotated[str, typer.Argument(help="Run id, such as demo/implicit-r384-s0; `compress3d runs` lists them.")],
-    max_minutes: Annotated[float | None, typer.Option(help="Stop in good order after so many minutes.")] = None,
-    device: Annotated[str | None, typer.Option(help="'cpu' or 'cuda'; a GPU where there is one.")] = None,
+    run: Annotated[str, typer.Argument(help="Run id; `compress3d runs` lists them.")],
+    max_minutes: Minutes = None,
+    device: Device = None,
     workers: Annotated[int, typer.Option(help="Processes that load batches.")] = 1,
-    threads: Annotated[int | None, typer.Option(help="Threads of torch on the CPU.")] = None,
+    threads: Threads = None,
 ) -> None:
     """Train a run, or go on with it; ships its weights when the last step is done."""
     from compress3d.engine.distributed import destroy_process_group
@@ -144,7 +154,7 @@ def train(
     found = get_experiment(run)
     trained = train_run(found, max_minutes=max_minutes, device=device, num_workers=workers)
     destroy_process_group()
-    if not trained.is_main_process:
+    if not trained.group.is_main_process:
         return  # under torchrun the main process ships for all
     if trained.step < found.optim.steps:
         print(f"{run}: at step {trained.step} of {found.optim.steps}; run the same command again to go on")
@@ -156,8 +166,8 @@ def train(
 def evaluate(
     run: Annotated[str, typer.Argument(help="Run id.")],
     store: Annotated[str, typer.Option(help="Store with a test split; the run's own test set where left out.")] = "",
-    device: Annotated[str | None, typer.Option(help="'cpu' or 'cuda'; a GPU where there is one.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of torch on the CPU.")] = None,
+    device: Device = None,
+    threads: Threads = None,
 ) -> None:
     """Evaluate a run's shipped weights on held-out objects and write results/<run>.json, another store's beside."""
     from compress3d.data.store import Store
@@ -165,9 +175,8 @@ def evaluate(
     from compress3d.engine.experiment import get_experiment
 
     _set_threads(threads)
-    result, path, written = evaluate_run(
-        get_experiment(run), Store.open(_store(store)) if store else None, None, device
-    )
+    opened = Store.open(_store(store)) if store else None
+    result, path, written = evaluate_run(get_experiment(run), opened, device=device)
     print(path if written else f"{path}: has these numbers already, not written")
     names = {"miou": "mIoU", "compression_loss": "L_comp", "psnr": "PSNR"}
     for point in result["points"]:
@@ -179,13 +188,13 @@ def evaluate(
 def sweep(
     scale: Annotated[str, typer.Option(help="'smoke', 'demo' or 'paper'.")] = "demo",
     jobs: Annotated[int, typer.Option(help="Runs at once; they share the cores.")] = 1,
-    max_minutes: Annotated[float | None, typer.Option(help="Stop in good order after so many minutes.")] = None,
-    only: Annotated[str, typer.Option(help="Shell pattern of runs, such as 'implicit*'.")] = "*",
+    max_minutes: Minutes = None,
+    only: Only = "*",
     threads: Annotated[
         int | None, typer.Option(help="Threads of each run; the cores shared evenly where left out.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="'cpu' or 'cuda'; a GPU where there is one.")] = None,
-    data: Annotated[str, typer.Option(help="Data instead of the scale's own: 'shapenet' or 'shapenet-ids'.")] = "",
+    device: Device = None,
+    data: Data = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what every run still needs.")] = False,
 ) -> None:
     """Train and evaluate every run that has no results yet, in order of worth; the same call goes on after a kill."""
@@ -232,8 +241,8 @@ def study(
 @app.command(rich_help_panel=TRAIN)
 def runs(
     scale: Annotated[str | None, typer.Option(help="Only runs of this scale.")] = None,
-    only: Annotated[str, typer.Option(help="Shell pattern of runs, such as 'implicit*'.")] = "*",
-    data: Annotated[str, typer.Option(help="Data instead of the scale's own: 'shapenet' or 'shapenet-ids'.")] = "",
+    only: Only = "*",
+    data: Data = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="Every field, and the stores a run needs, for a program.")
     ] = False,

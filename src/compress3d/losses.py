@@ -14,15 +14,10 @@ VIEW_WEIGHTS = ("sum", "mean")
 
 
 class LossTerms(NamedTuple):
-    """Losses of one minibatch, scalars.
+    """Losses of one minibatch, scalars: their parts are "compression" (Eq. 14) and "reconstruction" (Eq. 15)."""
 
-    Attributes:
-        total: what the optimizer minimizes.
-        terms: its parts by name, for the record: "compression" (Eq. 14), "reconstruction" (Eq. 15).
-    """
-
-    total: Tensor
-    terms: dict[str, Tensor]
+    total: Tensor  # what the optimizer minimizes
+    terms: dict[str, Tensor]  # its parts by name, for the record
 
 
 def compression_loss(images: Tensor, decoded: Tensor) -> Tensor:
@@ -59,12 +54,11 @@ def occupancy_loss(logits: Tensor, occupancy: Tensor) -> Tensor:
 
 
 def joint_loss(l_comp: Tensor, l_3d: Tensor, views: int, view_weight: str = "sum") -> Tensor:
-    """L_comp of every view and L_3D after the last one.
+    """L_comp of every view and L_3D after the last one, scalars.
 
     Args:
-        l_comp: scalar, a mean over views.
-        l_3d: scalar.
-        views: V.
+        l_comp: a mean over views.
+        l_3d, views: L_3D and V.
         view_weight: "sum" adds L_comp of the views up, as the equation reads; "mean" averages.
 
     Raises:

@@ -20,11 +20,11 @@ def root() -> Path:
     `$COMPRESS3D_ROOT`, else the checkout that this (editable) package was installed from, else what a plain `pip
     install` brings along: the network that `reconstruct` uses by default, its results, and the test set.
     """
-    named = os.environ.get("COMPRESS3D_ROOT")
-    if named:
+    if named := os.environ.get("COMPRESS3D_ROOT"):
         return Path(named)
-    checkout = Path(__file__).resolve().parents[2]
-    return checkout if (checkout / "pyproject.toml").is_file() else Path(__file__).resolve().parent / "_shipped"
+    package = Path(__file__).resolve().parent
+    checkout = package.parents[1]
+    return checkout if (checkout / "pyproject.toml").is_file() else package / "_shipped"
 
 
 def is_installed() -> bool:
@@ -32,24 +32,23 @@ def is_installed() -> bool:
     return root().name == "_shipped"
 
 
-def _own(name: str) -> Path:
-    """A folder that is never in git: `_<name>/` in the checkout, else in the user's cache."""
+def _own(variable: str, in_checkout: str, in_cache: str) -> Path:
+    """A folder that is never in git: what the variable names, else one in the checkout, else in the user's cache."""
+    if named := os.environ.get(variable):
+        return Path(named)
     if not is_installed():
-        return root() / f"_{name}"
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "compress3d"
-    return folder / {"cache": "stores"}.get(name, name)
+        return root() / in_checkout
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "compress3d" / in_cache
 
 
 def cache() -> Path:
-    """Stores built from data sources: `$COMPRESS3D_CACHE`, else `_cache/` in the checkout."""
-    named = os.environ.get("COMPRESS3D_CACHE")
-    return Path(named) if named else _own("cache")
+    """Stores built from data sources."""
+    return _own("COMPRESS3D_CACHE", "_cache", "stores")
 
 
 def runs() -> Path:
-    """Checkpoints of training runs: `$COMPRESS3D_RUNS`, else `_runs/` in the checkout."""
-    named = os.environ.get("COMPRESS3D_RUNS")
-    return Path(named) if named else _own("runs")
+    """Checkpoints of training runs."""
+    return _own("COMPRESS3D_RUNS", "_runs", "runs")
 
 
 def results() -> Path:

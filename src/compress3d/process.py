@@ -13,10 +13,9 @@ _PR_SET_PDEATHSIG = 1  # of Linux' prctl
 
 
 def die_with_parent() -> None:
-    """End this process when the one that started it was killed: else it would go on writing, or wait for work forever.
+    """End this process with the one that started it: for `preexec_fn` of subprocess and `initializer` of a pool.
 
-    For `preexec_fn` of subprocess and `initializer` of a pool. On Linux the kernel does it, also after `exec`;
-    elsewhere a thread watches, which does not survive `exec`.
+    On Linux the kernel does it, also after `exec`; elsewhere a thread watches, which does not survive `exec`.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ DIGITS = 6
 UNTRACKED = ("smoke", "on")  # folders of results that git ignores: those of tests, and of other test sets
 
 
-class Point(Mapping):
+class Point(dict):
     """One point of a results file: `setting`, `metrics` and `bytes_per_view`, looked up as one mapping.
 
     Example:
@@ -33,20 +33,8 @@ class Point(Mapping):
     """
 
     def __init__(self, setting: Mapping, metrics: Mapping, bytes_per_view: float | None = None):
+        super().__init__({**setting, **metrics, "bytes_per_view": bytes_per_view})
         self.setting, self.metrics, self.bytes_per_view = dict(setting), dict(metrics), bytes_per_view
-        self._every = {**self.setting, **self.metrics, "bytes_per_view": bytes_per_view}
-
-    def __getitem__(self, name: str) -> Any:
-        return self._every[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._every)
-
-    def __len__(self) -> int:
-        return len(self._every)
-
-    def __repr__(self) -> str:
-        return f"Point({self.setting}, {self.metrics}, {self.bytes_per_view})"
 
 
 def rounded(value: Any) -> Any:
@@ -103,22 +91,10 @@ def versions() -> dict[str, str]:
     return found
 
 
-def without_times(value: Any) -> Any:
-    """`value` without every entry named minutes or evaluation_minutes: what repeated runs have in common."""
-    if isinstance(value, Mapping):
-        return {key: without_times(v) for key, v in value.items() if not key.endswith("minutes")}
-    return [without_times(v) for v in value] if isinstance(value, list) else value
-
-
 def study_record(scale: str, name: str, tag: str = "study", system: str | None = None) -> dict:
     """The entry `experiment` of results that no single training run makes."""
     model = {"name": name, "rate": None}
     return {"id": f"{scale}/{name}", "system": system, "scale": scale, "seed": None, "tag": tag, "model": model}
-
-
-def same_numbers(first: Mapping, second: Mapping) -> bool:
-    """Whether two results have the same points, to the digits that are kept."""
-    return dumps({"points": first["points"]}) == dumps({"points": second["points"]})  # as text NaN is equal, too
 
 
 def path_of(experiment_id: str, store: str | None = None) -> Path:
@@ -154,10 +130,18 @@ def load(experiment_id: str, store: str | None = None) -> dict:
     return data
 
 
+def find(experiment_id: str) -> dict | None:
+    """As `load`; None where that raises."""
+    try:
+        return load(experiment_id)
+    except DataError:
+        return None
+
+
 def load_all(scale: str) -> dict[str, dict]:
     """Results of everything of a scale, by id."""
-    folder = paths.results() / scale
-    return {f"{scale}/{p.stem}": load(f"{scale}/{p.stem}") for p in sorted(folder.glob("*.json"))}
+    ids = [f"{scale}/{path.stem}" for path in sorted((paths.results() / scale).glob("*.json"))]
+    return {name: load(name) for name in ids}
 
 
 def load_shown(scale: str) -> dict[str, dict]:

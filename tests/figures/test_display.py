@@ -46,14 +46,8 @@ def test_fragment_is_light_and_asks_nobody(chair, monkeypatch):
 
 
 def test_payload_cannot_end_its_script(monkeypatch):
-    text = display.fragment("plotly-book", {"title": "</script><b>"}, "1px", "1px", "")
+    text = display.Shown("plotly-book", {"title": "</script><b>"}, "").html()
     assert text.count("</script>") == 1
-
-
-def test_twin_is_stored_beside(chair, monkeypatch):
-    monkeypatch.setenv(display.BOOK_VARIABLE, "1")
-    found = bundle(chair, twin=voxels.voxel_picture(chair))
-    assert found["image/png"].startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("value", ["", "0"])

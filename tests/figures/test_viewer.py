@@ -14,14 +14,17 @@ from compress3d.figures.viewer import (
     NOTHING_DECODED,
     NOTHING_SENT,
     Shape,
-    from_run_lengths,
     image_url,
-    payload,
     run_lengths,
     viewer,
 )
+from tests.run_lengths import from_run_lengths
 
 TRUTH, IMPLICIT, SEQUENTIAL = ("ground truth", ""), ("implicit", "384:1"), ("sequential", "48:1")
+
+
+def payload(shapes, **look):
+    return viewer(shapes, **look).payload
 
 
 def picture(seed=0, side=8):
@@ -63,7 +66,7 @@ def test_there_and_back(side, density):
 
 @pytest.mark.parametrize("broken", [b"", b"\x03", b"\x05", b"\x84"])
 def test_broken_run_lengths(broken):
-    with pytest.raises(DataError, match="voxels"):
+    with pytest.raises(ValueError, match="voxels"):
         from_run_lengths(broken, (1, 2, 2))
 
 

@@ -77,6 +77,6 @@ def test_gallery_is_fast_enough_for_a_page_and_shows_gaps():
     assert len(figure.axes) == 4
     assert len(figure.axes[1].collections) == 1 and not figure.axes[3].collections
     plt.close(figure)
-    empty = voxels.voxel_picture(np.zeros((4, 4, 4), bool))
+    empty = voxels.gallery({"model": [np.zeros((4, 4, 4), bool)]})
     assert empty.axes[0].texts[0].get_text() == "empty"
     plt.close(empty)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from compress3d.figures.viewer import from_run_lengths
+from tests.run_lengths import from_run_lengths
 
 TAG = "network-output"
 VOXELS = 0.02  # share of the voxels that are filled in one grid or the other; two objects differ in a third and more

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from compress3d import paths
-from compress3d.figures.viewer import from_run_lengths, image_url, run_lengths
+from compress3d.figures.viewer import image_url, run_lengths
 from tests.notebooks import compare
+from tests.run_lengths import from_run_lengths
 from tools import notebooks
 
 PAGE = paths.book() / "results/table2.ipynb"

@@ -8,8 +8,8 @@ import torch
 
 from compress3d import results
 from compress3d.engine.experiment import get_experiment
-from compress3d.photos import calibration
-from compress3d.photos.calibration import FITTED, FRAMED, MIXED, ONE, ROOM, SIDE
+from compress3d.photos import studies as calibration
+from compress3d.photos.studies import FITTED, FRAMED, MIXED, ONE, ROOM, SIDE
 
 BEST, OTHER = get_experiment("demo/implicit-r384-s0"), get_experiment("demo/direct-s0")
 

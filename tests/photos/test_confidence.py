@@ -10,7 +10,8 @@ from compress3d.data.testset import open_test_set
 from compress3d.engine.experiment import get_experiment
 from compress3d.errors import ConfigError
 from compress3d.metrics import THRESHOLD
-from compress3d.photos import Photo, calibration, confidence, frame, prepare, synthetic
+from compress3d.photos import Photo, confidence, frame, prepare, synthetic
+from compress3d.photos import studies as calibration
 from compress3d.photos.reconstruction import Reconstruction, best_run, check, reconstruct, with_voxels
 
 

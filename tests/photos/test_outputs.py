@@ -13,12 +13,12 @@ import pytest
 
 from compress3d.engine.experiment import get_experiment
 from compress3d.errors import ConfigError, DataError
-from compress3d.figures.viewer import from_run_lengths
 from compress3d.photos import Photo
 from compress3d.photos.confidence import Assessment
 from compress3d.photos.meshes import glb_bytes, obj_bytes, quads
 from compress3d.photos.outputs import SUFFIXES, check_names, write
 from compress3d.photos.reconstruction import Reconstruction
+from tests.run_lengths import from_run_lengths
 
 ASSESSMENT = Assessment(0.71, 0.6, ())
 

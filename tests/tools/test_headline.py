@@ -12,8 +12,8 @@ from compress3d import results
 from compress3d.engine import evaluate
 from compress3d.engine.experiment import get_experiment
 from compress3d.errors import DataError
-from compress3d.figures.viewer import from_run_lengths
 from compress3d.joint.experiments import JPEG2000_RATES
+from tests.run_lengths import from_run_lengths
 from tools import headline
 
 

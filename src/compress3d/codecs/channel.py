@@ -1,38 +1,34 @@
 """The way from a camera to a receiver: `send(images, rate)` says what is received and how many bytes it took.
 
-A channel is a codec of images, conventional or learned. A network that makes its own code of what the channel hands on
-has the identity before it, and its code is counted by its operating point.
+A channel is a codec of images, conventional or learned. A network that makes its own code is given the views as they
+are, and its code is counted by its operating point.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+if TYPE_CHECKING:
+    from compress3d.codecs.jpeg2000 import Accounting
+
 BITS = {"bits": 1, "floats": 32}  # of a value of a code
 MID_GREY = 128
 
 
 class OperatingPoint(NamedTuple):
-    """One point of a model's curve over rates.
+    """One point of a model's curve over rates."""
 
-    Attributes:
-        rate: compression rate c asked for.
-        accounting: what is counted: "bits", "floats" (32 bits each), or for JPEG 2000 "payload" or the whole "file".
-        iterations: N of the compression RNN; None for models without one.
-        values: numbers of a view's code; None where bytes are measured, as those of JPEG 2000.
-    """
-
-    rate: float
-    accounting: str
-    iterations: int | None = None
-    values: int | None = None
+    rate: float  # compression rate c asked for
+    accounting: str  # what is counted: "bits", "floats" (32 bits each), or for JPEG 2000 "payload" or the whole "file"
+    iterations: int | None = None  # N of the compression RNN; None for models without one
+    values: int | None = None  # numbers of a view's code; None where bytes are measured
 
     @property
     def bytes_per_view(self) -> float | None:
@@ -41,34 +37,24 @@ class OperatingPoint(NamedTuple):
 
 
 class Received(NamedTuple):
-    """What arrives of views that were sent.
+    """What arrives of views that were sent."""
 
-    Attributes:
-        images: uint8 (B, V, 3, H, W), on the device of those sent.
-        bytes: float64 (B, V), what each view took.
-        fits: bool (B, V), whether there is a stream of the view within its budget.
-    """
-
-    images: Tensor
-    bytes: np.ndarray
-    fits: np.ndarray
+    images: Tensor  # uint8 (B, V, 3, H, W), on the device of those sent
+    bytes: np.ndarray  # float64 (B, V), what each view took
+    fits: np.ndarray  # bool (B, V), whether there is a stream of the view within its budget
 
 
 class Output(NamedTuple):
     """What comes out of a model for a minibatch of B objects with V views, at one operating point.
 
-    Attributes:
-        probabilities: float32 (B, G, G, G) in [0, 1], p_V of Eq. 15; None for models without voxels.
-        decoded: float32 (B, V, T, 3, H, W), images after each of T iterations, about [0, 1], not clamped; None where
-            the receiver gets a code and no image.
-        bytes: float64 (B, V).
-        fits: bool (B, V) where streams may not fit their budget, else None.
+    `probabilities` are p_V of Eq. 15. `decoded` are the images after each of T iterations, about [0, 1], not clamped;
+    None where the receiver gets a code and no image.
     """
 
-    probabilities: Tensor | None
-    decoded: Tensor | None
-    bytes: np.ndarray
-    fits: np.ndarray | None = None
+    probabilities: Tensor | None  # float32 (B, G, G, G) in [0, 1]; None for models without voxels
+    decoded: Tensor | None  # float32 (B, V, T, 3, H, W)
+    bytes: np.ndarray  # float64 (B, V)
+    fits: np.ndarray | None = None  # bool (B, V) where streams may not fit their budget
 
     @property
     def images(self) -> Tensor | None:
@@ -86,14 +72,6 @@ class Channel(Protocol):
         ...
 
 
-class Identity:
-    """Views arrive as they were sent, at the raw 24 bits a pixel whatever the rate."""
-
-    def send(self, images: Tensor, rate: float = 1.0) -> Received:
-        """See `Channel.send`."""
-        return Received(images, np.full(images.shape[:2], float(raw_bytes(images))), np.ones(images.shape[:2], bool))
-
-
 @dataclass(frozen=True)
 class Jpeg2000:
     """JPEG 2000, the same budget for every view.
@@ -102,13 +80,9 @@ class Jpeg2000:
         accounting: "payload" (both ends know the header) or "file". At 64 pixels the smallest file has about 173
             bytes, 71:1; beyond that no file fits, nothing arrives, and the receiver shows what JPEG 2000 decodes from
             nothing: mid-grey.
-
-    Example:
-        >>> Jpeg2000("payload").send(torch.zeros(1, 1, 3, 64, 64, dtype=torch.uint8), 48).bytes.max() <= 256
-        True
     """
 
-    accounting: str = "payload"
+    accounting: Accounting = "payload"
 
     def send(self, images: Tensor, rate: float) -> Received:
         """See `Channel.send`; bytes are those of the streams, the budget where none fits."""
@@ -120,33 +94,22 @@ class Jpeg2000:
         budget = budget_bytes(pixels[0], rate)
         fits = spent <= budget
         decoded[~fits] = MID_GREY
-        received = torch.from_numpy(decoded).view(B, V, H, W, C).permute(0, 1, 4, 2, 3)
-        return Received(
-            received.to(images.device), np.minimum(spent, budget).astype(float).reshape(B, V), fits.reshape(B, V)
-        )
+        received = torch.from_numpy(decoded).view(B, V, H, W, C).permute(0, 1, 4, 2, 3).to(images.device)
+        return Received(received, np.minimum(spent, budget).astype(float).reshape(B, V), fits.reshape(B, V))
 
 
 @dataclass(frozen=True)
 class Learned:
-    """A learned codec that decodes images, at the operating points it serves.
+    """A learned codec of images, at the operating points it serves."""
 
-    Attributes:
-        decode: views, uint8 (B, V, 3, H, W), and an operating point -> `Output` with decoded images.
-        find: rate -> operating point; raises where the codec does not serve the rate.
-    """
-
-    decode: Callable[[Tensor, OperatingPoint], Output]
-    find: Callable[[float], OperatingPoint]
+    decode: Callable[[Tensor, OperatingPoint], Output]  # of views, uint8 (B, V, 3, H, W), to decoded images
+    find: Callable[[float], OperatingPoint]  # raises where the codec does not serve the rate
 
     def send(self, images: Tensor, rate: float) -> Received:
         """See `Channel.send`."""
         found = self.decode(images, self.find(rate))
+        assert found.images is not None, "a codec of images decodes them"
         return Received(found.images, found.bytes, np.ones(images.shape[:2], bool))
-
-
-def raw_bytes(images: Tensor) -> int:
-    """Bytes of one raw view of (..., 3, H, W)."""
-    return images.shape[-3] * images.shape[-2] * images.shape[-1]
 
 
 class ChannelBatches(Dataset):
@@ -155,15 +118,14 @@ class ChannelBatches(Dataset):
     Args:
         batches: of untouched images, indexed by step.
         channel: what they go through.
-        rates: of which one is drawn for a minibatch, with equal chances; a function of (seed, step).
-        seed: of the draws.
+        rates, seed: one rate is drawn for a minibatch, with equal chances; a function of (seed, step).
     """
 
     def __init__(self, batches: Dataset, channel: Channel, rates: Sequence[float], seed: int):
         self.batches, self.channel, self.rates, self.seed = batches, channel, tuple(rates), seed
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.batches)  # type: ignore[arg-type]  # torch gives no Dataset a length
 
     def __getitem__(self, step: int):
         batch = self.batches[step]

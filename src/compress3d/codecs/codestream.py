@@ -20,20 +20,15 @@ _BEGIN, _TILE, _DATA = b"\xff\x4f\xff\x51", b"\xff\x90", b"\xff\x93"
 _NAMES = {0x4F: "SOC", 0x51: "SIZ", 0x52: "COD", 0x5C: "QCD", 0x64: "COM", 0x90: "SOT", 0x93: "SOD", 0xD9: "EOC"}
 _WITHOUT_LENGTH = ("SOC", "SOD", "EOC")
 _LARGEST_SIDE = 1 << 14  # a broken header must not ask for gigabytes
-_REMEDY = "encode the picture again"
+REMEDY = "encode the picture again"
 
 
 @dataclass(frozen=True)
 class Codestream:
-    """A JPEG 2000 codestream of one tile.
+    """A JPEG 2000 codestream of one tile."""
 
-    Attributes:
-        data: all bytes, from the SOC marker to EOC.
-        fits: whether the budget that was asked for is kept; True where none was asked.
-    """
-
-    data: bytes
-    fits: bool = True
+    data: bytes  # all of it, from the SOC marker to EOC
+    fits: bool = True  # whether the budget that was asked for is kept; True where none was asked
 
     @property
     def total_bytes(self) -> int:
@@ -42,14 +37,10 @@ class Codestream:
 
     @property
     def header_bytes(self) -> int:
-        """Bytes up to and with the SOD marker.
-
-        Raises:
-            CodecError: there is no SOD marker.
-        """
+        """Bytes up to and with the SOD marker; CodecError where there is none."""
         start = self.data.find(_DATA)
         if start < 0:
-            raise CodecError("JPEG 2000 codestream", "has no start of data (marker SOD)", _REMEDY)
+            raise CodecError("JPEG 2000 codestream", "has no start of data (marker SOD)", REMEDY)
         return start + len(_DATA)
 
     @property
@@ -70,7 +61,7 @@ class Codestream:
 
 
 class Segment(NamedTuple):
-    """One marker segment: its name, its offset and its bytes, the two of the marker included."""
+    """One marker segment; its bytes include the two of the marker."""
 
     name: str
     offset: int
@@ -82,17 +73,13 @@ def segments(stream: Codestream) -> list[Segment]:
 
     Raises:
         CodecError: the header is damaged.
-
-    Example:
-        >>> [s.name for s in segments(encode(picture, 48))]
-        ['SOC', 'SIZ', 'COD', 'QCD', 'COM', 'SOT', 'SOD', 'payload', 'EOC']
     """
     data, found, at, header = stream.data, [], 0, stream.header_bytes
     while at < header:
         name = _NAMES.get(data[at + 1], f"FF{data[at + 1]:02X}")
         length = 2 if name in _WITHOUT_LENGTH else 2 + int.from_bytes(data[at + 2 : at + 4])
         if data[at] != 0xFF or length < 2 or at + length > header:
-            raise CodecError("JPEG 2000 codestream", f"has no marker segment at byte {at}", _REMEDY)
+            raise CodecError("JPEG 2000 codestream", f"has no marker segment at byte {at}", REMEDY)
         found.append(Segment(name, at, data[at : at + length]))
         at += length
     payload = stream.payload
@@ -105,18 +92,23 @@ def picture_size(data: bytes) -> tuple[int, int]:
     Raises:
         CodecError: the stream is truncated, damaged or of another kind.
     """
+    problem = ""
     if len(data) < 60 or data[:4] != _BEGIN:
-        raise CodecError("JPEG 2000 codestream", "does not begin with the markers SOC and SIZ", _REMEDY)
-    if data[-2:] != END:
-        raise CodecError("JPEG 2000 codestream", "does not end with the marker EOC (truncated)", _REMEDY)
+        problem = "does not begin with the markers SOC and SIZ"
+    elif data[-2:] != END:
+        problem = "does not end with the marker EOC (truncated)"
+    if problem:
+        raise CodecError("JPEG 2000 codestream", problem, REMEDY)
     right, bottom, left, top = struct.unpack(">4I", data[8:24])
     height, width = bottom - top, right - left
-    if not (0 < width <= _LARGEST_SIDE and 0 < height <= _LARGEST_SIDE):
-        raise CodecError("JPEG 2000 codestream", f"says that its picture has {width} x {height} pixels", _REMEDY)
-    if data[40:51] != b"\x00\x03" + b"\x07\x01\x01" * 3:
-        raise CodecError("JPEG 2000 codestream", "has not 3 components of 8 bit at full size", _REMEDY)
     tile = data.find(_TILE)
     length = int.from_bytes(data[tile + 6 : tile + 10]) if tile >= 0 else -1
-    if length != len(data) - len(END) - tile:
-        raise CodecError("JPEG 2000 codestream", "has not the length that its tile header says (truncated)", _REMEDY)
+    if not (0 < width <= _LARGEST_SIDE and 0 < height <= _LARGEST_SIDE):
+        problem = f"says that its picture has {width} x {height} pixels"
+    elif data[40:51] != b"\x00\x03" + b"\x07\x01\x01" * 3:
+        problem = "has not 3 components of 8 bit at full size"
+    elif length != len(data) - len(END) - tile:
+        problem = "has not the length that its tile header says (truncated)"
+    if problem:
+        raise CodecError("JPEG 2000 codestream", problem, REMEDY)
     return height, width

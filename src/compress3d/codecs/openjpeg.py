@@ -19,9 +19,7 @@ import PIL
 from compress3d.errors import CodecError
 
 _OLDEST = (2, 4)  # the oldest OpenJPEG that glymur writes with
-_REMEDY = (
-    "install one of: `pip install pillow` (its wheel brings it), `conda install openjpeg`, `apt install libopenjp2-7`"
-)
+_REMEDY = "install one of: `pip install pillow` (brings it), `conda install openjpeg`, `apt install libopenjp2-7`"
 _PLACES = ("../pillow.libs/libopenjp2*.so*", ".dylibs/libopenjp2*.dylib", "../pillow.libs/*openjp2*.dll")
 
 
@@ -39,17 +37,12 @@ def load_glymur() -> ModuleType:
 
     Raises:
         CodecError: glymur is not installed, or no OpenJPEG of version 2.4 or newer is found.
-
-    Example:
-        >>> load_glymur().version.openjpeg_version >= "2.4"
-        True
     """
     glymur = _import_glymur()
+    if not _serves(glymur) and (library := pillow_library()) is not None:
+        glymur = _import_with(library)
     if not _serves(glymur):
-        if (library := pillow_library()) is not None:
-            glymur = _import_with(library)
-        if not _serves(glymur):
-            raise CodecError("OpenJPEG", "is not found in version 2.4 or newer, which JPEG 2000 needs", _REMEDY)
+        raise CodecError("OpenJPEG", "is not found in version 2.4 or newer, which JPEG 2000 needs", _REMEDY)
     return glymur
 
 
@@ -65,11 +58,8 @@ def _serves(glymur: ModuleType) -> bool:
 
 
 def _import_with(library: Path) -> ModuleType:
-    """Import glymur anew, with `library` named in a configuration file that exists just as long.
-
-    Setting the handle `glymur.lib.openjp2.OPENJP2` of an imported glymur is not enough: its C structures are laid out
-    for the version found at import, and without one they are too short, which corrupts memory.
-    """
+    """Import glymur anew, with `library` named in a configuration file that exists just as long."""
+    # Setting the handle of an imported glymur corrupts memory: its C structures are laid out for the version it found.
     for name in [name for name in sys.modules if name.split(".")[0] == "glymur"]:
         del sys.modules[name]
     before = os.environ.get("XDG_CONFIG_HOME")
@@ -89,11 +79,7 @@ def _import_with(library: Path) -> ModuleType:
 
 @cache
 def require_pillow_jpeg2000() -> None:
-    """Make sure that Pillow can do JPEG 2000 in memory.
-
-    Raises:
-        CodecError: this Pillow was built without OpenJPEG.
-    """
+    """CodecError where this Pillow was built without OpenJPEG."""
     from PIL import features
 
     if not features.check_codec("jpg_2000"):

@@ -1,7 +1,7 @@
 """Checkpoints that survive a kill at any moment.
 
-A checkpoint is written beside its place and renamed; its sha256 is part of its name, so that a damaged
-file is known for what it is, and the one before it, which is kept, takes over.
+A checkpoint is written beside its place and renamed. Its name holds its sha256: where it is damaged, the one before it,
+which is kept, takes over.
 """
 
 from __future__ import annotations
@@ -48,21 +48,16 @@ def run_lock(folder: Path) -> Iterator[None]:
         CheckpointError: another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "lock", timeout=0)
     try:
-        lock.acquire()
+        lock = FileLock(folder / "lock").acquire(timeout=0)
     except Timeout as error:
         raise CheckpointError(folder, "is being trained by another process", "wait for it, or stop it") from error
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 def load_checkpoint(folder: Path) -> dict | None:
-    """The newest whole checkpoint, or None where the run has not saved any.
-
-    A damaged file is reported on stderr and passed over.
+    """The newest whole checkpoint, None where the run has saved none; a damaged one is reported and passed over.
 
     Raises:
         CheckpointError: there are checkpoints and none of them is whole.

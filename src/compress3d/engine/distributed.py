@@ -21,13 +21,7 @@ from compress3d.errors import ConfigError
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """This process among those that train one run.
-
-    Attributes:
-        rank: 0 .. size - 1.
-        size: number of processes.
-        device: of this process.
-    """
+    """This process among the `size` that train one run: its `rank`, 0 .. size - 1, and its device."""
 
     rank: int
     size: int
@@ -35,11 +29,7 @@ class ProcessGroup:
 
     @staticmethod
     def init(device: str | None = None) -> ProcessGroup:
-        """Join the group that torchrun's environment names; a group of one where there is none.
-
-        Args:
-            device: "cuda" or "cpu"; a GPU where there is one.
-        """
+        """Join the group that torchrun's environment names, on "cuda" or "cpu"; a group of one where there is none."""
         chosen = choose_device(device)
         size = int(os.environ.get("WORLD_SIZE", 1))
         if size == 1:
@@ -84,12 +74,7 @@ def destroy_process_group() -> None:
 
 
 class ShardedBatches(Dataset):
-    """A process's rows of minibatches.
-
-    Args:
-        batches: global minibatches, named tuples of tensors with the objects first.
-        batch_size: objects of a global minibatch.
-        group: whose rows.
+    """The rows of `group`'s process of minibatches with `batch_size` objects: named tuples of tensors, objects first.
 
     Raises:
         ConfigError: the minibatch cannot be sharded evenly.
@@ -97,17 +82,14 @@ class ShardedBatches(Dataset):
 
     def __init__(self, batches: Dataset, batch_size: int, group: ProcessGroup):
         if batch_size % group.size:
-            raise ConfigError(
-                f"a minibatch of {batch_size}",
-                f"cannot be shared by {group.size} processes",
-                "start a number of processes that divides it",
-            )
-        self.batches, self.rows = batches, batch_size // group.size
-        self.first = group.rank * self.rows
+            problem = f"cannot be shared by {group.size} processes"
+            raise ConfigError(f"a minibatch of {batch_size}", problem, "start a number of processes that divides it")
+        rows = batch_size // group.size
+        self.batches, self.rows = batches, slice(group.rank * rows, (group.rank + 1) * rows)
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.batches)  # type: ignore[arg-type]  # torch gives no Dataset a length
 
     def __getitem__(self, step: int):
         batch = self.batches[step]
-        return type(batch)(*(part[self.first : self.first + self.rows] for part in batch))
+        return type(batch)(*(part[self.rows] for part in batch))

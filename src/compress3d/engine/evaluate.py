@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from compress3d import metrics, results
-from compress3d.codecs.channel import OperatingPoint, Output, raw_bytes
-from compress3d.data.loader import TestViews, test_views, to_float
+from compress3d.codecs.channel import OperatingPoint, Output
+from compress3d.data.loader import Batch, test_views, to_float
 from compress3d.data.store import Store
 from compress3d.engine.experiment import Experiment
 from compress3d.engine.hardware import choose_device, commit, describe
 from compress3d.engine.sources import test_store
-from compress3d.engine.train import Trained
+from compress3d.engine.train import Trainer
 from compress3d.engine.weights import (
     load_model,
     load_weights,
@@ -31,19 +31,20 @@ from compress3d.engine.weights import (
     weights_origin,
     weights_path,
 )
-from compress3d.errors import ConfigError, DataError
+from compress3d.errors import ConfigError
 from compress3d.scales import Scale, scale
 
 VIEWS = 5  # at test, as in Fig. 8
 BATCH = 16  # objects at once, of views of 64 pixels or fewer
 
 
-def held_out_batches(experiment: Experiment, store: Store, indices: np.ndarray, views: int = VIEWS) -> TestViews:
+def held_out_batches(experiment: Experiment, store: Store, indices: np.ndarray, views: int = VIEWS) -> Iterator[Batch]:
     """Minibatches of held-out objects, in their order; the same objects give the same views to every experiment."""
     size, background = scale(experiment.scale), experiment.data.background
-    return test_views(
+    found = test_views(
         store, indices, views, size.image_size, background=background, batch_size=objects_at_once(size), grid=size.grid
     )
+    return (found[number] for number in range(len(found)))
 
 
 def objects_at_once(size: Scale) -> int:
@@ -63,13 +64,12 @@ def held_out(
 def probabilities(
     model: nn.Module, images: Tensor, iterations: int | None = None, batch_size: int = BATCH
 ) -> np.ndarray:
-    """p_V of Eq. 15 for uint8 images (N, V, 3, H, W): float32 (N, G, G, G) in [0, 1].
+    """p_V of Eq. 15 for uint8 images (N, V, 3, H, W): float32 (N, G, G, G) in [0, 1], `batch_size` objects at once.
 
     Args:
         model: any network with voxels.
         images: what the network is given: behind the channel, where there is one.
         iterations: N, for models with a compression RNN.
-        batch_size: objects at once.
     """
     device = next(model.parameters()).device
     more = () if iterations is None else (iterations,)
@@ -85,8 +85,7 @@ def outputs(
 
     A codec that serves several rates runs once for all of them.
     """
-    device = next(model.parameters()).device
-    yield from experiment.model.outputs(model, images.to(device), points)
+    yield from experiment.model.outputs(model, images.to(next(model.parameters()).device), points)
 
 
 def output(experiment: Experiment, model: nn.Module, images: Tensor, point: OperatingPoint) -> Output:
@@ -110,21 +109,18 @@ def reconstruct(
     Args:
         experiment: whose weights.
         store, rows: the objects.
-        rate: for models that serve several rates; their first one where None.
-        accounting: what the rate of JPEG 2000 counts, "payload" or "file"; payload where None.
-
-    Raises:
-        ConfigError: the experiment does not serve that rate.
+        rate, accounting: see `Experiment.operating_point`, also for the error where they are not served.
     """
     images, _ = held_out(experiment, store, rows)
-    point = experiment.operating_point(rate, accounting)
-    return output(experiment, load_model(experiment), images, point).probabilities.numpy()
+    found = output(experiment, load_model(experiment), images, experiment.operating_point(rate, accounting))
+    assert found.probabilities is not None, f"{experiment.id} makes no voxels"
+    return found.probabilities.numpy()
 
 
 class Scores:
     """Metrics of one operating point, added up minibatch by minibatch: a few numbers an object are kept."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.voxels: list[metrics.ObjectScores] = []
         self.images: list[dict] = []
         self.bytes: list[np.ndarray] = []
@@ -137,13 +133,9 @@ class Scores:
         if output.decoded is not None:
             images, decoded = images.contiguous(), output.decoded.cpu()  # sums of float32 depend on the order of memory
             self.images += [metrics.pictures(x[None], y[None]) for x, y in zip(images, decoded, strict=True)]
-        self.bytes.append(output.bytes)
         if output.fits is not None:
             self.fits.append(output.fits)
-
-    def bytes_per_view(self) -> float:
-        """Mean over all views."""
-        return float(np.concatenate(self.bytes).mean())
+        self.bytes.append(output.bytes)
 
     def metrics(self, categories: list[str]) -> dict:
         """`metrics.summary` where there are voxels, `metrics.pictures` where there are decoded images, and `fits`."""
@@ -172,25 +164,19 @@ def measure(experiment: Experiment, model: nn.Module, store: Store, rows: np.nda
         occupancy = batch.occupancy.numpy().astype(bool)
         for point, out in outputs(experiment, model, batch.images.contiguous(), points):
             scores[point].add(batch.images, occupancy, out)
-    raw, found = raw_bytes(batch.images), []
+    found, categories, raw = [], [store.objects[row].category for row in rows], batch.images[0, 0].numel()
     for point in points:
-        cost = point.bytes_per_view if point.bytes_per_view is not None else scores[point].bytes_per_view()
+        cost = point.bytes_per_view or float(np.concatenate(scores[point].bytes).mean())
         setting = {"rate": point.rate, "true_rate": raw / cost, "accounting": point.accounting}
         if point.iterations is not None:
             setting["iterations"] = point.iterations
-        values = scores[point].metrics([store.objects[row].category for row in rows])
+        values = scores[point].metrics(categories)
         found.append({"setting": setting, "metrics": values, "bytes_per_view": cost})
     return found
 
 
 class Evaluated(NamedTuple):
-    """What `evaluate` found.
-
-    Attributes:
-        results: as `results.load` gives them.
-        path: the file that holds them.
-        written: False where it held them before.
-    """
+    """Results as `results.load` gives them, the file that holds them, and whether it was written just now."""
 
     results: dict
     path: Path
@@ -255,29 +241,27 @@ def evaluate(
             "versions": results.versions(),
         },
     }
-    before = _repeated(data) if own else None
-    if before is not None:
-        if results.same_numbers(before, data):
+    if own and (before := _repeated(data)) is not None:
+        if results.dumps({"": before["points"]}) == results.dumps({"": points}):  # as text: rounded, and NaN is NaN
             return Evaluated(before, results.path_of(experiment.id), False)
         print(f"{experiment.id}: other numbers than in its results file, written beside", file=sys.stderr)
         own = False
-    path = results.save(experiment.id, data, None if own else store.name)
-    return Evaluated(results.load(experiment.id, None if own else store.name), path, True)
+    beside = None if own else store.name
+    path = results.save(experiment.id, data, beside)
+    return Evaluated(results.load(experiment.id, beside), path, True)
 
 
 def _repeated(data: dict) -> dict | None:
     """Results that are there of the same experiment, weights and test set, None where there are none."""
-    try:
-        before = results.load(data["experiment"]["id"])
-    except DataError:
+    before = results.find(data["experiment"]["id"])
+    if before is None:
         return None
     same = all(results.rounded(before.get(name)) == results.rounded(data[name]) for name in ("experiment", "test"))
-    return (
-        before if same and before["provenance"].get("weights_sha256") == data["provenance"]["weights_sha256"] else None
-    )
+    same = same and before["provenance"].get("weights_sha256") == data["provenance"]["weights_sha256"]
+    return before if same else None
 
 
-def ship(experiment: Experiment, trained: Trained) -> Path:
+def ship(experiment: Experiment, trained: Trainer) -> Path:
     """Write the weights of a finished run to `weights/`, with their origin in the file's header."""
     origin = {
         "experiment": experiment.describe(),

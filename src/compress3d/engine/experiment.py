@@ -1,20 +1,21 @@
 """What an experiment is, and the register of all of them: nothing about an experiment stands anywhere else.
 
-A system is a package of `compress3d` with a module `experiments`, such as `compress3d.joint.experiments`: it is found
-here by looking, describes its models and registers what is trained. Nobody lists systems.
+A system is a package `compress3d.<system>` with a module `experiments`, which describes its models and registers what
+is trained. It is found here by looking: nobody lists systems.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
+from fnmatch import fnmatch
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import compress3d
@@ -39,27 +40,16 @@ class DataSource:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What a model is trained and tested on.
+    """What a model is trained and tested on."""
 
-    Attributes:
-        name: of the preset, see `DATA`.
-        sources: training data.
-        test: store whose test split is the test set; empty for the one that ships with the repository.
-        views: smallest and largest number of views, drawn for each minibatch.
-        background: "black", "white", "random" or "pictures", crops of the pictures in the folder `pictures`.
-        mirror: show every object mirrored half of the time (images and voxels alike).
-        flip: flip each view by itself half of the time, voxels as they are (3D-R2N2).
-        replacement: draw views with replacement (3D-R2N2).
-    """
-
-    name: str
-    sources: tuple[DataSource, ...]
-    test: str = ""
-    views: tuple[int, int] = (1, 5)
-    background: str = "black"
-    mirror: bool = True
-    flip: bool = False
-    replacement: bool = False
+    name: str  # of the preset, see `DATA`
+    sources: tuple[DataSource, ...]  # training data
+    test: str = ""  # store whose test split is the test set; empty for the one that ships with the repository
+    views: tuple[int, int] = (1, 5)  # smallest and largest number of views, drawn for each minibatch
+    background: str = "black"  # or "white", "random", "pictures": crops of the pictures in the folder `pictures`
+    mirror: bool = True  # show every object mirrored half of the time (images and voxels alike)
+    flip: bool = False  # flip each view by itself half of the time, voxels as they are
+    replacement: bool = False  # draw views with replacement
     pictures: str = ""
 
     @property
@@ -68,16 +58,12 @@ class DataConfig:
         return tuple(dict.fromkeys([*(source.store for source in self.sources), *filter(None, [self.test])]))
 
 
+# ShapeNet's 13 classes by its two published splits: 80 % of the sorted names of a class, or a list of ids
+# (ShapeNet.json, all.csv). Each is a store of its own, see `compress3d data build`.
 DATA: dict[str, DataConfig] = {
-    data.name: data
-    for data in (
-        DataConfig("open", (DataSource("shapes"), DataSource("cad", repeat=2))),
-        DataConfig("smoke", (DataSource("smoke"),)),
-        # ShapeNet's 13 classes by its two published splits: 80 % of the sorted names of a class, or a list of ids
-        # (Pix2Vox's ShapeNet.json, ShapeNet's all.csv). Each is a store of its own, see `compress3d data build`.
-        DataConfig("shapenet", (DataSource("shapenet"),), test="shapenet"),
-        DataConfig("shapenet-ids", (DataSource("shapenet-ids"),), test="shapenet-ids"),
-    )
+    "open": DataConfig("open", (DataSource("shapes"), DataSource("cad", repeat=2))),
+    "smoke": DataConfig("smoke", (DataSource("smoke"),)),
+    **{name: DataConfig(name, (DataSource(name),), test=name) for name in ("shapenet", "shapenet-ids")},
 }
 USUAL = {"smoke": "smoke", "demo": "open", "paper": "open"}  # data of a scale that ids do not name
 ORDER = ("demo", "smoke", "paper")  # of scales: what ships comes first
@@ -85,45 +71,28 @@ ORDER = ("demo", "smoke", "paper")  # of scales: what ships comes first
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """How a model is trained.
+    """How a model is trained."""
 
-    Attributes:
-        steps: minibatches of the whole schedule; the learning rate falls to zero over them as a cosine, or is divided
-            by ten at each of `milestones` where there are any.
-        batch_size: objects a minibatch.
-        learning_rate: peak of Adam's step, reached after `warmup` steps.
-        warmup: steps of linear rise.
-        codec_learning_rate, codec_warmup: the same for the weights of a compression RNN, whose first task, a black
-            background out of a tanh without a bias, takes 3 times as many steps at 1e-3.
-        clip: largest norm of the gradient.
-        weight_decay: L2 on all weights but biases, added to the gradient as 3D-R2N2 does.
-        precision: "bfloat16" (autocast, where the device computes in it by itself) or "float32".
-    """
-
-    steps: int = 3600
-    batch_size: int = 16
-    learning_rate: float = 1e-3
+    steps: int = 3600  # minibatches of the whole schedule
+    batch_size: int = 16  # objects a minibatch
+    learning_rate: float = 1e-3  # peak of Adam's step, reached after `warmup` steps of linear rise
     warmup: int = 100
+    # The same for the weights of a compression RNN, whose first task, a black background out of a tanh without a bias,
+    # takes 3 times as many steps at 1e-3.
     codec_learning_rate: float = 3e-3
     codec_warmup: int = 100
-    clip: float = 1.0
-    milestones: tuple[int, ...] = ()
-    weight_decay: float = 0.0
-    precision: str = "bfloat16"
+    clip: float = 1.0  # largest norm of the gradient
+    milestones: tuple[int, ...] = ()  # the rate is a tenth from each of them on; without any it is a cosine to zero
+    weight_decay: float = 0.0  # L2 on all weights but biases, added to the gradient
+    precision: str = "bfloat16"  # autocast, where the device computes in it by itself; or "float32"
 
 
 class ModelConfig:
-    """What the engine asks of a system's description of a model, a frozen dataclass.
+    """What the engine asks of a system's description of a model, a frozen dataclass."""
 
-    Attributes:
-        name: of the model, in ids.
-        rate: compression rate, for models that have one; None for others.
-        makes_voxels: whether the model ends in voxels.
-    """
-
-    name: str
-    rate: float | None = None
-    makes_voxels: bool = True
+    name: str  # of the model, in ids
+    rate: float | None = None  # compression rate, for models that have one
+    makes_voxels: bool = True  # whether the model ends in voxels
 
     def build(self, scale: Scale) -> nn.Module:
         """The network with fresh weights, drawn from torch's global generator."""
@@ -146,27 +115,19 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One training run: a model of a system, its size, its data, how it is trained.
+    """One training run."""
 
-    Attributes:
-        system: package that registered it, such as "joint".
-        scale: "smoke", "demo" or "paper".
-        model, data, optim: see there.
-        seed: of weights, batches and binarizer draws.
-        tag: tells variants of a comparison apart; empty for the runs of tables and figures.
-    """
-
-    system: str
-    scale: str
+    system: str  # name of the package that registered it
+    scale: str  # "smoke", "demo" or "paper"
     model: ModelConfig
     data: DataConfig
     optim: OptimConfig
-    seed: int = 0
-    tag: str = ""
+    seed: int = 0  # of weights, batches and binarizer draws
+    tag: str = ""  # tells variants of a comparison apart; empty for the runs of tables and figures
 
     @property
     def id(self) -> str:
-        """`<scale>/<model>[-r<rate>][-<tag>][@<data>]-s<seed>`, such as `demo/implicit-r384-s0`."""
+        """`<scale>/<model>[-r<rate>][-<tag>][@<data>]-s<seed>`."""
         rate = "" if self.model.rate is None else f"-r{self.model.rate:g}"
         data = "" if self.data.name == USUAL[self.scale] else f"@{self.data.name}"
         return f"{self.scale}/{self.model.name}{rate}{'-' + self.tag if self.tag else ''}{data}-s{self.seed}"
@@ -176,12 +137,7 @@ class Experiment:
         return self.model.build(find_scale(self.scale))
 
     def operating_points(self) -> list[OperatingPoint]:
-        """See `ModelConfig.operating_points`.
-
-        Example:
-            >>> [point.rate for point in get_experiment("demo/sequential-s0").operating_points()]
-            [384.0, 192.0, 128.0, 96.0, 64.0, 48.0]
-        """
+        """See `ModelConfig.operating_points`."""
         return self.model.operating_points(find_scale(self.scale))
 
     def operating_point(self, rate: float | None = None, accounting: str | None = None) -> OperatingPoint:
@@ -195,31 +151,30 @@ class Experiment:
             if (rate is None or abs(found.rate / rate - 1) < 0.01) and accounting in (None, found.accounting):
                 return found
         known = ", ".join(f"{s.rate:g}:1 ({s.accounting})" for s in served)
-        asked = (
-            self.id + ("" if rate is None else f" at {rate:g}:1") + ("" if accounting is None else f", {accounting}")
-        )
-        raise ConfigError(asked, "is not served", f"choose one of {known}")
+        asked = ("" if rate is None else f" at {rate:g}:1") + ("" if accounting is None else f", {accounting}")
+        raise ConfigError(self.id + asked, "is not served", f"choose one of {known}")
 
     def describe(self) -> dict:
         """Every setting, nested as it is here, for results files and the headers of weights."""
-        model = {"name": self.model.name, "rate": self.model.rate}
-        return {"id": self.id, **asdict(self), "model": model | asdict(self.model)}
+        described = asdict(self)
+        named = {"name": self.model.name, "rate": self.model.rate}  # of the class, where they are no fields
+        return {"id": self.id, **described, "model": named | described["model"]}
 
     def variant(self, tag: str, **changes) -> Experiment:
-        """A copy with some settings changed, told apart by `tag`: for measured comparisons.
+        """A copy told apart by `tag`: for measured comparisons.
 
         Args:
             tag: of the copy.
             changes: fields of the experiment, or of its model, data or optimisation.
         """
         own = {name: changes.pop(name) for name in list(changes) if name in self.__dataclass_fields__}
-        parts = {}
         for part in ("model", "data", "optim"):
-            fields = {n: changes.pop(n) for n in list(changes) if n in getattr(self, part).__dataclass_fields__}
-            parts[part] = replace(own.pop(part, getattr(self, part)), **fields)
+            before = own.get(part, getattr(self, part))
+            fields = {name: changes.pop(name) for name in list(changes) if name in before.__dataclass_fields__}
+            own[part] = replace(before, **fields)
         if changes:
             raise TypeError(f"no part of an experiment has {', '.join(changes)}")
-        return replace(self, tag=tag, **parts, **own)
+        return replace(self, tag=tag, **own)
 
 
 def on_data(experiment: Experiment, name: str) -> Experiment:
@@ -230,8 +185,7 @@ def on_data(experiment: Experiment, name: str) -> Experiment:
     """
     if name not in DATA:
         raise ConfigError(f"data {name!r}", "does not exist", f"choose one of {', '.join(DATA)}")
-    preset = DATA[name]
-    data = replace(experiment.data, name=name, sources=preset.sources, test=preset.test)
+    data = replace(experiment.data, name=name, sources=DATA[name].sources, test=DATA[name].test)
     return replace(experiment, data=data)
 
 
@@ -248,12 +202,16 @@ def register(found: Iterable[Experiment], worth: float) -> None:
     _REGISTER.extend(((ORDER.index(experiment.scale), worth), experiment) for experiment in found)
 
 
+def modules(name: str) -> list[ModuleType]:
+    """Every module `compress3d.<package>.<name>` that there is, by package."""
+    packages = sorted(found.name for found in iter_modules(compress3d.__path__, "compress3d.") if found.ispkg)
+    return [import_module(f"{package}.{name}") for package in packages if find_spec(f"{package}.{name}")]
+
+
 @cache
 def _table() -> dict[str, Experiment]:
     """Every registered experiment by its id, the most worth first."""
-    for package in iter_modules(compress3d.__path__, "compress3d."):
-        if package.ispkg and find_spec(f"{package.name}.experiments"):
-            import_module(f"{package.name}.experiments")
+    modules("experiments")
     found = [experiment for _, experiment in sorted(_REGISTER, key=lambda entry: entry[0])]
     table = {experiment.id: experiment for experiment in found}
     if len(table) < len(found):
@@ -266,23 +224,19 @@ def experiments(scale: str | None = None, only: str = "*", data: str = "") -> li
 
     Args:
         scale: only those of this one.
-        only: shell pattern of ids without their scale, such as "implicit*".
+        only: shell pattern of ids without their scale.
         data: preset to train and test on instead of the scale's own, such as "shapenet".
 
     Raises:
         ConfigError: no such scale or data, or nothing matches.
 
     Example:
-        >>> [e.id for e in experiments("paper", "implicit-r384-s*", data="shapenet")][:1]
-        ['paper/implicit-r384@shapenet-s0']
+        >>> {experiment.data.stores for experiment in experiments("paper", "*-s0", data="shapenet")}
+        {('shapenet',)}
     """
     if scale is not None:
         find_scale(scale)
-    found = [
-        experiment
-        for experiment in _table().values()
-        if scale in (None, experiment.scale) and fnmatch.fnmatch(experiment.id.split("/", 1)[1], only)
-    ]
+    found = [e for e in _table().values() if scale in (None, e.scale) and fnmatch(e.id.split("/", 1)[1], only)]
     if not found:
         of = "" if scale is None else f" of scale {scale}"
         raise ConfigError(f"pattern {only!r}", f"matches no experiment{of}", "see `compress3d runs`")
@@ -294,10 +248,6 @@ def get_experiment(experiment_id: str) -> Experiment:
 
     Raises:
         ConfigError: no such experiment; the message names those with the nearest ids.
-
-    Example:
-        >>> get_experiment("paper/implicit-r384@shapenet-s0").data.stores
-        ('shapenet',)
     """
     name = re.search(r"@([a-z0-9-]+)(?=-s\d+$)", experiment_id)
     base = experiment_id.replace(name[0], "") if name else experiment_id

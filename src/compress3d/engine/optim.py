@@ -10,15 +10,13 @@ from compress3d.engine.experiment import OptimConfig
 
 
 def parameter_groups(model: nn.Module, optim: OptimConfig, **which: str) -> list[dict]:
-    """Groups of weights for Adam, each with its `peak` learning rate and `warmup`: the model's own, or one of all.
+    """Groups of weights for Adam, each with its `peak` learning rate and `warmup`.
 
-    Args:
-        model: may have a method `parameter_groups(optim)`.
-        optim: its rates and L2.
-        which: `optimizer`, the name of one, for models that have several.
+    A model's own method `parameter_groups(optim, **which)` makes them, where it has one; `which` names one `optimizer`
+    of several. Else all weights are one group, or two where there is L2.
     """
-    if hasattr(model, "parameter_groups"):
-        return model.parameter_groups(optim, **which)
+    if callable(own := getattr(model, "parameter_groups", None)):
+        return own(optim, **which)
     every = {"params": list(model.parameters()), "peak": optim.learning_rate, "warmup": optim.warmup, "lr": 0.0}
     return with_decay([every], optim.weight_decay)
 

@@ -18,6 +18,7 @@ from compress3d.errors import DataError
 from compress3d.scales import scale
 
 Sources = list[tuple[Store, np.ndarray]]
+MADE_HERE = ("smoke", "shapes")  # takes seconds and minutes
 
 
 def prepare_stores(experiments: Iterable[Experiment]) -> None:
@@ -29,9 +30,6 @@ def prepare_stores(experiments: Iterable[Experiment]) -> None:
     needed = dict.fromkeys(store for experiment in experiments for store in experiment.data.stores)
     for name in sorted(needed, key=MADE_HERE.__contains__):  # those that need input first
         ensure(name)
-
-
-MADE_HERE = ("smoke", "shapes")  # takes seconds and minutes
 
 
 def open_sources(experiment: Experiment) -> Sources:
@@ -57,26 +55,14 @@ def test_store(experiment: Experiment) -> Store:
     return ensure(experiment.data.test) if experiment.data.test else open_test_set()
 
 
-test_store.__test__ = False  # pytest would collect it
-
-
 def batches(experiment: Experiment, sources: Sources, group: ProcessGroup | None = None) -> Dataset:
     """The experiment's minibatches, indexed by step; this process's rows of them where `group` has several."""
     size, data, optim = scale(experiment.scale), experiment.data, experiment.optim
     found: Dataset = ViewBatches(
-        sources,
-        batch_size=optim.batch_size,
-        views=data.views,
-        image_size=size.image_size,
-        grid=size.grid,
-        seed=experiment.seed,
-        steps=optim.steps,
-        mirror=data.mirror,
-        background=data.background,
-        pictures=data.pictures,
-        replacement=data.replacement,
-        flip=data.flip,
-    )
+        sources, batch_size=optim.batch_size, views=data.views, image_size=size.image_size, grid=size.grid,
+        seed=experiment.seed, steps=optim.steps, mirror=data.mirror, background=data.background,
+        pictures=data.pictures, replacement=data.replacement, flip=data.flip,
+    )  # fmt: skip
     if group is not None and group.size > 1:
         found = ShardedBatches(found, optim.batch_size, group)
     channel = experiment.model.training_channel()

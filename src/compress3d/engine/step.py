@@ -8,13 +8,9 @@ import numpy as np
 
 
 class Step(NamedTuple):
-    """One step of a training run: everything random in it is a function of these two numbers.
+    """Step `number` (from 0) of a run with `seed`: everything random in it is a function of these two numbers.
 
     So a run that was stopped and resumed draws what an uninterrupted run draws.
-
-    Attributes:
-        number: 0 .. steps - 1.
-        seed: of the run.
 
     Example:
         >>> int(Step(3, seed=0).rng(12).integers(1, 8, endpoint=True))

@@ -1,64 +1,43 @@
 """Studies: measurements that no training makes by itself, such as several trained networks on other views.
 
-Each looks at networks of one scale and writes one results file. A package of the house that has studies names them in
-a module `studies`:
-
-```
-# compress3d/<package>/studies.py
-STUDIES = {"views": views.run}  # run(scale, ...) writes a results file and yields lines for a terminal
-```
+Each looks at networks of one scale and writes one results file. A package that has studies names them in a module
+`compress3d.<package>.studies`: `STUDIES = {"views": views.run}`, where `run(scale, ...)` yields lines for a terminal.
 """
 
 from __future__ import annotations
 
-import pkgutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 
 import torch
 
-import compress3d
 from compress3d import results
+from compress3d.engine.experiment import modules
 from compress3d.engine.hardware import commit, describe
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study that can be run by name.
+    """A study that can be run by name."""
 
-    Attributes:
-        name: as in `compress3d study NAME`.
-        help: one line: what it measures.
-        run: takes the scale, and for some studies options by keyword; yields lines that say what was found.
-    """
-
-    name: str
-    help: str
-    run: Callable[..., Iterator[str]]
+    name: str  # as in `compress3d study NAME`
+    help: str  # one line: what it measures
+    run: Callable[..., Iterator[str]]  # of the scale, and for some options by keyword: lines that say what was found
 
 
 def studies() -> dict[str, Study]:
-    """Every study of every package, by name: the `STUDIES` of each `compress3d.<package>.studies`.
+    """Every study of every package, by name.
 
     Raises:
         ValueError: two packages have a study of the same name.
-
-    Example:
-        >>> studies()["views"].help
-        'Score every trained reconstruction network from 1 to 24 views, and over orders of the same views.'
     """
     found: dict[str, Study] = {}
-    for package in sorted(module.name for module in pkgutil.iter_modules(compress3d.__path__) if module.ispkg):
-        where = f"compress3d.{package}.studies"
-        if find_spec(where) is None:
-            continue
-        for name, run in getattr(import_module(where), "STUDIES", {}).items():  # this module itself has none
+    for module in modules("studies"):
+        for name, run in getattr(module, "STUDIES", {}).items():  # this module itself has none
             if name in found:
-                raise ValueError(f"two studies are called {name!r}, one of them in {where}")
-            found[name] = Study(name, run.__doc__.strip().splitlines()[0], run)
+                raise ValueError(f"two studies are called {name!r}, one of them in {module.__name__}")
+            found[name] = Study(name, (run.__doc__ or "").strip().splitlines()[0], run)
     return found
 
 
@@ -79,10 +58,7 @@ def save_study(name: str, scale: str, networks: Mapping[str, dict], started: flo
         "minutes": (time.monotonic() - started) / 60,
         "versions": results.versions(),
     }
-    study = results.study_record(scale, name)
+    found = {"experiment": results.study_record(scale, name), "networks": dict(networks), **parts}
     # no points: nothing here belongs on a curve of rates
-    results.save(
-        f"{scale}/{name}",
-        {"experiment": study, "points": [], "networks": dict(networks), **parts, "provenance": provenance},
-    )
+    results.save(f"{scale}/{name}", {**found, "points": [], "provenance": provenance})
     return results.load(f"{scale}/{name}")

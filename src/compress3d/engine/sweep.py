@@ -6,9 +6,7 @@ its checkpoints, its weights file and its results file. A sweep that is killed g
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -21,7 +19,8 @@ from compress3d.engine import checkpoint
 from compress3d.engine.experiment import Experiment, experiments
 from compress3d.engine.sources import prepare_stores
 from compress3d.engine.weights import weights_origin, weights_path
-from compress3d.errors import CheckpointError, DataError
+from compress3d.errors import CheckpointError
+from compress3d.process import die_with_parent
 
 
 def state(experiment: Experiment) -> str:
@@ -31,16 +30,12 @@ def state(experiment: Experiment) -> str:
     trained with them.
     """
     settings = results.rounded(experiment.describe())
-    try:
-        if results.load(experiment.id)["experiment"] == settings:
-            return "done"
-    except DataError:
-        pass
+    found = results.find(experiment.id)
+    if found is not None and found["experiment"] == settings:
+        return "done"
     path = weights_path(experiment)
-    if not path.is_file():
-        return "train"
     try:
-        return "evaluate" if _trained_with(weights_origin(path), settings) else "train"
+        return "evaluate" if path.is_file() and _trained_with(weights_origin(path), settings) else "train"
     except CheckpointError:
         return "train"
 
@@ -79,19 +74,14 @@ def sweep(
     threads: int | None = None,
     data: str = "",
 ) -> list[Outcome]:
-    """Bring every chosen experiment to its results file.
+    """Bring every chosen experiment to its results file; one outcome for each that was not done before.
 
     Args:
-        scale_name: "smoke", "demo" or "paper".
-        jobs: runs at once; they share the cores evenly.
+        scale_name, only, data: which experiments, see `experiments`.
+        jobs: runs at once.
         max_minutes: stop in good order after so many minutes; the same call goes on.
-        only: shell pattern of run ids without their scale, such as "implicit*".
         device: "cpu" or "cuda"; a GPU where there is one.
         threads: of each run on the CPU; the cores shared evenly where None.
-        data: preset to train and test on instead of the scale's own, such as "shapenet".
-
-    Returns:
-        One outcome for each run that was not done before.
 
     Raises:
         ConfigError: see `experiments`. DataError: a data source that needs input is not built.
@@ -122,7 +112,7 @@ def _finish(experiment: Experiment, deadline: float | None, threads: int, device
         print(f"{experiment.id}: {todo}", file=sys.stderr, flush=True)
         done = subprocess.run(
             [sys.executable, "-m", "compress3d.cli", *arguments], env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-            stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=_die_with_parent,
+            stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=die_with_parent,
         )  # fmt: skip
         if done.returncode:
             lines = [line for line in done.stderr.splitlines() if line.strip()]
@@ -132,26 +122,17 @@ def _finish(experiment: Experiment, deadline: float | None, threads: int, device
     return Outcome(experiment.id, "done")
 
 
-def _die_with_parent() -> None:
-    """A killed sweep takes its runs along (Linux): the next one would find them still writing checkpoints."""
-    if sys.platform == "linux":
-        PR_SET_PDEATHSIG = 1
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def status(found: Iterable[Experiment]) -> list[dict]:
-    """State, steps and cost of experiments, for a table: id, state, steps reached and asked for, minutes, device."""
+    """State, steps and cost of experiments, for a table.
+
+    Rows of id, state, steps reached and asked for, and of the training behind results minutes and device, None where
+    there are none.
+    """
     rows = []
     for experiment in found:
-        row = {"id": experiment.id, "state": state(experiment), "reached": reached(experiment)}
-        rows.append({**row, "steps": experiment.optim.steps, **_cost(experiment)})
+        origin = (results.find(experiment.id) or {}).get("provenance", {"minutes": None, "device": None})
+        rows.append({
+            "id": experiment.id, "state": state(experiment), "reached": reached(experiment),
+            "steps": experiment.optim.steps, "minutes": origin["minutes"], "device": origin["device"],
+        })  # fmt: skip
     return rows
-
-
-def _cost(experiment: Experiment) -> dict:
-    """Minutes and device of the training behind results; None where there are none."""
-    try:
-        origin = results.load(experiment.id)["provenance"]
-    except DataError:
-        return {"minutes": None, "device": None}
-    return {"minutes": origin["minutes"], "device": origin["device"]}

@@ -10,8 +10,8 @@ import math
 import os
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,41 +31,67 @@ from compress3d.engine.sources import Sources, batches, open_sources
 from compress3d.engine.step import Step
 from compress3d.errors import CheckpointError, ConfigError, TrainingError
 from compress3d.layers.binarizer import Binarizer
+from compress3d.losses import LossTerms
 
 CHECKPOINT_SECONDS = float(os.environ.get("COMPRESS3D_CHECKPOINT_SECONDS", 120))  # so much work is lost to a kill
 
 
-@dataclass
-class Trained:
-    """What `train` returns: the network, how far it came, and the losses on the way.
+class Objective(nn.Module):
+    """A model as the function that is minimized: forward gives the losses of a training step."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch, step: Step, **which: str) -> LossTerms:
+        return self.model.training_step(batch, step, **which)  # type: ignore[operator]  # torch: "Tensor or Module"
+
+
+class Trainer:
+    """State of one run: network, optimizers, step, clock and loss history.
 
     Attributes:
         model: the network.
-        step: steps done.
-        seconds: spent on them.
+        step, seconds: steps done, and spent on them.
         losses: name -> (step, mean loss since the entry before): "total", what was minimized, and its terms.
         hardware: see `hardware.describe`.
-        precision: "bfloat16" or "float32", what was computed in.
-        data: `objects` and `rows` of an epoch, and `stores`, name -> sha256.
-        is_main_process: False on all but the first of several processes.
+        precision: "bfloat16" or "float32", what is computed in; chosen by `start`.
+        data: `objects` and `rows` of an epoch, and `stores`, name -> sha256; told by `train`.
+
+    Args:
+        experiment: what is trained. Its model has `training_step(batch, step) -> LossTerms`; with an attribute
+            `optimizers`, several names, that is called for each of them in turn, with `optimizer=name`, and so is
+            `parameter_groups`.
+        folder: of its checkpoints.
+        group: this process among those that train the run.
     """
 
-    model: nn.Module
-    step: int
-    seconds: float
-    losses: dict[str, list[tuple[int, float]]]
-    hardware: dict[str, str]
-    precision: str
-    data: dict = field(default_factory=dict)
-    is_main_process: bool = True
+    PROGRESS = ("step", "seconds", "precision", "losses", "recent")  # kept in checkpoints beside weights and optimizers
+
+    def __init__(self, experiment: Experiment, folder: Path, group: ProcessGroup):
+        self.experiment, self.folder, self.group, self.device = experiment, folder, group, group.device
+        torch.manual_seed(experiment.seed)
+        self.model = experiment.build().to(self.device)
+        self.objective = group.wrap_ddp(Objective(self.model))
+        self.noise = torch.Generator(self.device)
+        for module in self.model.modules():
+            if isinstance(module, Binarizer):
+                module.generator, module.shard = self.noise, (group.rank, group.size)
+        names: Sequence[str] = getattr(self.model, "optimizers", ("",))
+        self.which = {name: {"optimizer": name} if name else {} for name in names}
+        self.optimizers = {
+            name: torch.optim.Adam(parameter_groups(self.model, experiment.optim, **which), fused=True)
+            for name, which in self.which.items()
+        }
+        self.step, self.seconds, self.precision = 0, 0.0, ""
+        self.losses: dict[str, list[tuple[int, float]]] = {}
+        self.recent: dict[str, list[float]] = {}
+        self.hardware = describe(self.device)
+        self.data: dict = {}
 
     @property
     def minutes(self) -> float:
         return self.seconds / 60
-
-    @property
-    def device(self) -> str:
-        return self.hardware["device"]
 
     @property
     def history(self) -> list[tuple[int, float]]:
@@ -76,48 +102,6 @@ class Trained:
     def terms(self) -> dict[str, list[tuple[int, float]]]:
         """Every loss but "total"."""
         return {name: entries for name, entries in self.losses.items() if name != "total"}
-
-
-class Objective(nn.Module):
-    """A model as the function that is minimized: forward gives the losses of a training step."""
-
-    def __init__(self, model: nn.Module):
-        super().__init__()
-        self.model = model
-
-    def forward(self, batch: Batch, step: Step, **which: str):
-        return self.model.training_step(batch, step, **which)
-
-
-class Trainer:
-    """State of one run: network, optimizers, step, clock and loss history.
-
-    Args:
-        experiment: what is trained. Its model has `training_step(batch, step) -> LossTerms`; with an attribute
-            `optimizers`, several names, that is called for each of them in turn, with `optimizer=name`, and so is
-            `parameter_groups`.
-        folder: of its checkpoints.
-        group: this process among those that train the run.
-    """
-
-    def __init__(self, experiment: Experiment, folder: Path, group: ProcessGroup):
-        self.experiment, self.folder, self.group, self.device = experiment, folder, group, group.device
-        torch.manual_seed(experiment.seed)
-        self.model = experiment.build().to(self.device)
-        self.objective = group.wrap_ddp(Objective(self.model))
-        self.precision = ""  # chosen by `start`
-        self.noise = torch.Generator(self.device)
-        for module in self.model.modules():
-            if isinstance(module, Binarizer):
-                module.generator, module.shard = self.noise, (group.rank, group.size)
-        self.which = {name: {"optimizer": name} if name else {} for name in getattr(self.model, "optimizers", ("",))}
-        self.optimizers = {
-            name: torch.optim.Adam(parameter_groups(self.model, experiment.optim, **which), fused=True)
-            for name, which in self.which.items()
-        }
-        self.step, self.seconds = 0, 0.0
-        self.losses: dict[str, list[tuple[int, float]]] = {}
-        self.recent: dict[str, list[float]] = {}
 
     def start(self) -> bool:
         """Go on from the newest whole checkpoint, in the precision that it began with; False where there is none.
@@ -135,8 +119,8 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-        self.step, self.seconds, self.precision = state["step"], state["seconds"], state["precision"]
-        self.losses, self.recent = state["losses"], state["recent"]
+        for name in self.PROGRESS:
+            setattr(self, name, state[name])
         return True
 
     def save(self) -> Path:
@@ -145,11 +129,7 @@ class Trainer:
             "experiment": repr(self.experiment),
             "model": self.model.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            "step": self.step,
-            "seconds": self.seconds,
-            "precision": self.precision,
-            "losses": self.losses,
-            "recent": self.recent,
+            **{name: getattr(self, name) for name in self.PROGRESS},
         }
         return save_checkpoint(self.folder, self.step, state)
 
@@ -206,7 +186,7 @@ def train(
     device: str | None = None,
     num_workers: int = 1,
     log_every: int = 25,
-) -> Trained:
+) -> Trainer:
     """Train an experiment to its last step, or for `max_minutes`; call it again to go on.
 
     Args:
@@ -219,7 +199,7 @@ def train(
         log_every: steps averaged to one point of the loss history.
 
     Raises:
-        DataError, CheckpointError, TrainingError: see their texts.
+        ConfigError, DataError, CheckpointError, TrainingError: see their texts.
     """
     if max_minutes is not None and max_minutes <= 0:
         raise ConfigError(f"--max-minutes {max_minutes:g}", "leaves no time", "give a positive number of minutes")
@@ -230,17 +210,14 @@ def train(
         if trainer.start() and group.is_main_process:
             print(f"{experiment.id}: going on from step {trainer.step} in {trainer.precision}", file=sys.stderr)
         sources = open_sources(experiment) if sources is None else sources
-        _loop(trainer, sources, max_minutes, num_workers, log_every)
-        group.barrier()  # the main process may still be writing
-    return Trained(
-        trainer.model, trainer.step, trainer.seconds, trainer.losses, describe(trainer.device), trainer.precision,
-        data={
+        trainer.data = {
             "objects": sum(len(np.unique(rows)) for _, rows in sources),
             "rows": sum(len(rows) for _, rows in sources),
             "stores": {store.name: store.sha256 for store, _ in sources},
-        },
-        is_main_process=group.is_main_process,
-    )  # fmt: skip
+        }
+        _loop(trainer, sources, max_minutes, num_workers, log_every)
+        group.barrier()  # the main process may still be writing
+    return trainer
 
 
 def _loop(trainer: Trainer, sources: Sources, max_minutes: float | None, num_workers: int, log_every: int) -> None:

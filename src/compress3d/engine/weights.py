@@ -17,9 +17,9 @@ from compress3d.engine.experiment import Experiment, experiments
 from compress3d.errors import CheckpointError
 from compress3d.io import write_atomically
 
-# A recurrence's input map is most of a network (12.6 of 13.3 million weights at 48:1). In 8 bit with one scale a row it
-# halves the repository's weights, 60 to 34 MB; other parameters are stored in half precision. The statistics of batch
-# normalisation stay as they are: a variance above 65,504 would become infinite.
+# A recurrence's input map is most of a network (12.6 of 13.3 million weights at 48:1): in 8 bit with one scale a row.
+# Other parameters are stored in half precision; statistics of batch normalisation stay as they are, since a variance
+# above 65,504 would become infinite.
 QUANTIZED = ("lstm.input_map.weight", "gru.input_map.weight")
 
 
@@ -38,11 +38,6 @@ def load_model(experiment: Experiment) -> nn.Module:
 
     Raises:
         CheckpointError: the weights are missing, damaged, or fit another network.
-
-    Example:
-        >>> from compress3d.engine.experiment import get_experiment
-        >>> parameter_count(load_model(get_experiment("demo/implicit-r384-s0")))
-        1874922
     """
     model = experiment.build()
     load_weights(model, weights_path(experiment))
@@ -56,7 +51,8 @@ def parameter_count(model: nn.Module) -> int:
 
 def pack_weights(model: nn.Module) -> dict[str, Tensor]:
     """State of `model` as it is shipped: float16, the recurrence's input map as int8 with a float16 scale a row."""
-    packed, statistics = {}, {name for name, _ in model.named_buffers()}
+    packed: dict[str, Tensor] = {}
+    statistics = {name for name, _ in model.named_buffers()}
     for name, value in model.state_dict().items():
         if name in QUANTIZED:
             step = (value.abs().amax(1, keepdim=True) / 127).clamp(min=1e-6).half()
@@ -69,18 +65,15 @@ def pack_weights(model: nn.Module) -> dict[str, Tensor]:
 
 def unpack_weights(packed: dict[str, Tensor]) -> dict[str, Tensor]:
     """Inverse of `pack_weights`, in float32."""
-    state = {name: value.float() for name, value in packed.items() if not name.endswith(".step")}
-    for name, value in packed.items():
-        if name.endswith(".step"):
-            state[name.removesuffix(".step")] *= value.float()
-    return state
+    return {
+        name: value.float() * packed[f"{name}.step"].float() if f"{name}.step" in packed else value.float()
+        for name, value in packed.items()
+        if not name.endswith(".step")
+    }
 
 
 def tensors_digest(packed: dict[str, Tensor]) -> str:
-    """sha256 over names, types, shapes and bytes of tensors.
-
-    The header of a weights file holds the minutes of its training, which no two runs share; this is equal for both.
-    """
+    """sha256 over names, types, shapes and bytes of tensors, without a file's header, where the minutes stand."""
     found = hashlib.sha256()
     for name in sorted(packed):
         value = packed[name]
@@ -92,8 +85,7 @@ def tensors_digest(packed: dict[str, Tensor]) -> str:
 def save_weights(model: nn.Module, path: Path, origin: dict) -> str:
     """Ship `model`'s weights to `path` (safetensors); returns `tensors_digest` of them.
 
-    Args:
-        origin: how the weights came to be (device, minutes, data hashes, losses, ...), kept in the file's header.
+    `origin` says how they came to be (device, minutes, data hashes, losses, ...), and is kept in the file's header.
     """
     packed = {name: value.cpu() for name, value in pack_weights(model).items()}
     write_atomically(path, save(packed, metadata={"origin": json.dumps(origin, sort_keys=True)}))
@@ -122,9 +114,8 @@ def load_weights(model: nn.Module, path: Path) -> str:
     remedy = "restore the file from git, or train the run again with `compress3d train`"
     if not path.is_file():
         raise CheckpointError(path, "does not exist", "train the run first with `compress3d train`")
-    data = path.read_bytes()
     try:
-        packed = load(data)
+        packed = load(path.read_bytes())
         state = unpack_weights(packed)
     except Exception as error:  # safetensors raises its own family for every kind of damage
         raise CheckpointError(path, f"is no whole safetensors file ({error})", remedy) from error
@@ -135,8 +126,7 @@ def load_weights(model: nn.Module, path: Path) -> str:
     found = {name: tuple(value.shape) for name, value in state.items()}
     if own != found:
         name = sorted(set(own.items()) ^ set(found.items()))[0][0]
-        raise CheckpointError(
-            path, f"fits another network: {name} is {found.get(name)}, expected {own.get(name)}", remedy
-        )
+        problem = f"fits another network: {name} is {found.get(name)}, expected {own.get(name)}"
+        raise CheckpointError(path, problem, remedy)
     model.load_state_dict(state)
     return tensors_digest(packed)

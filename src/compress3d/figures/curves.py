@@ -16,20 +16,13 @@ RATE_TICKS = (6, 12, 24, 48, 96, 192, 384, 480)
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a figure.
+    """One line of a figure."""
 
-    Attributes:
-        label: in the legend.
-        x, y: its points.
-        look: matplotlib's properties of the line, such as `color`, `linestyle` and `marker`.
-        errors: half the length of each point's whisker; none where None.
-    """
-
-    label: str
+    label: str  # in the legend
     x: Sequence[float]
     y: Sequence[float]
-    look: Mapping[str, Any]
-    errors: Sequence[float] | None = None
+    look: Mapping[str, Any]  # matplotlib's properties of the line, such as `color`, `linestyle` and `marker`
+    errors: Sequence[float] | None = None  # half the length of each point's whisker
 
 
 def rate_curve(
@@ -55,18 +48,16 @@ def rate_curve(
 
     Example:
         >>> figure = rate_curve([Series("ours", [48, 384], [0.5, 0.4], {"color": "#111111"})], "mIoU")
-        >>> figure.axes[0].get_xscale()
-        'log'
     """
     import matplotlib.pyplot as plt
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    reached = [rate for of in series for rate in of.x]
+    low, high = min(min(of.x) for of in series), max(max(of.x) for of in series)
     with style.plot_style():
         figure, ax = plt.subplots(figsize=size)
         ax.set_xscale("log")
-        ax.set_xlim(min(reached) / 1.2, max(reached) * 1.2)
-        ax.xaxis.set_major_locator(FixedLocator([tick for tick in RATE_TICKS if min(reached) <= tick * 1.01]))
+        ax.set_xlim(low / 1.2, high * 1.2)
+        ax.xaxis.set_major_locator(FixedLocator([tick for tick in RATE_TICKS if low <= tick * 1.01]))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.tick_params(axis="x", labelsize=8)
@@ -80,7 +71,7 @@ def rate_curve(
         if level is not None:
             ax.axhline(level[1], color=style.GREY, linewidth=1, linestyle=":", label=level[0])
         ax.set_ylim(*limits)
-        legend = ax.legend(loc=corner, fontsize=8.5, reverse=True)
+        legend = ax.legend(loc=corner, fontsize=8.5, reverse=True)  # type: ignore[call-overload]  # any corner's name
         ink = style.ink(dark)  # of everything that is not data
         ax.tick_params(colors=ink, which="both")
         for part in (ax.xaxis.label, ax.yaxis.label, *ax.spines.values(), *legend.get_texts()):
@@ -101,11 +92,6 @@ def training_curves(
             minimized, L_3D for models with voxels alone and the sum of Eq. 16 for those with decoded images too.
         colours: name -> line colour.
         size: inches.
-
-    Example:
-        >>> figure = training_curves({"seed 0": [(100, 0.31), (200, 0.22)], "seed 1": [(100, 0.30), (200, 0.25)]})
-        >>> figure.axes[0].get_xlabel()
-        'step'
     """
     import matplotlib.pyplot as plt
 
@@ -139,15 +125,14 @@ def category_bars(
     """
     import matplotlib.pyplot as plt
 
-    methods = list(values)
-    first = values[methods[0]]
+    first = next(iter(values.values()))
     categories = sorted(first, key=lambda category: -first[category])
-    width = 0.8 / len(methods)
+    width = 0.8 / len(values)
     with style.plot_style():
         figure, ax = plt.subplots(figsize=size)
-        for n, method in enumerate(methods):
-            places = [place + (n - (len(methods) - 1) / 2) * width for place in range(len(categories))]
-            heights = [values[method].get(category, 0.0) for category in categories]
+        for n, (method, reached) in enumerate(values.items()):
+            places = [place + (n - (len(values) - 1) / 2) * width for place in range(len(categories))]
+            heights = [reached.get(category, 0.0) for category in categories]
             ax.bar(places, heights, width * 0.92, label=method, color=(colours or {}).get(method))
         ax.set_xticks(range(len(categories)), categories, rotation=40, ha="right", fontsize=8)
         ax.set_ylabel("mIoU")

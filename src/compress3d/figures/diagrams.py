@@ -39,18 +39,11 @@ def box(
     """A rounded box centred on (x, y)."""
     from matplotlib.patches import FancyBboxPatch
 
-    ax.add_patch(
-        FancyBboxPatch(
-            (x - w / 2, y - h / 2),
-            w,
-            h,
-            boxstyle="round,pad=0,rounding_size=0.08",
-            facecolor=colour,
-            edgecolor=EDGE.get(colour, INK),
-            linewidth=1.2,
-            zorder=2,
-        )  # fmt: skip
-    )
+    shape = FancyBboxPatch(
+        (x - w / 2, y - h / 2), w, h, boxstyle="round,pad=0,rounding_size=0.08",
+        facecolor=colour, edgecolor=EDGE.get(colour, INK), linewidth=1.2, zorder=2,
+    )  # fmt: skip
+    ax.add_patch(shape)
     ax.text(x, y, text, ha="center", va="center", fontsize=size, color="#1d1d1d", zorder=3)
 
 
@@ -64,13 +57,8 @@ def circle(ax: Axes, x: float, y: float, text: str, radius: float = 0.15):
 
 def arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]):
     """An arrow between two points."""
-    ax.annotate(
-        "",
-        end,
-        start,
-        zorder=1,
-        arrowprops=dict(arrowstyle="-|>", color=INK, linewidth=1.2, shrinkA=0, shrinkB=0, mutation_scale=10),
-    )
+    look = dict(arrowstyle="-|>", color=INK, linewidth=1.2, shrinkA=0, shrinkB=0, mutation_scale=10)
+    ax.annotate("", end, start, zorder=1, arrowprops=look)
 
 
 def line(ax: Axes, *points: tuple[float, float]):
@@ -104,22 +92,17 @@ def broken_line(ax: Axes, x: float, top: float, gaps: Sequence[tuple[float, floa
 
 
 def draw_bits(ax: Axes, bits: np.ndarray, columns: int) -> None:
-    """A code as a field of squares, row by row: dark where the bit is +1, light where it is -1.
+    """A code, (K,) of -1 and +1, as a field of squares: dark where the bit is +1, light where it is -1.
 
-    Args:
-        ax: ordinary axes.
-        bits: (K,) of -1 and +1; the last row is filled up with nothing where K is no multiple of `columns`.
-        columns: squares a row.
+    There are `columns` a row; the last row is filled up with nothing.
     """
     rows = -(-len(bits) // columns)
-    field = np.full(rows * columns, np.nan)
-    field[: len(bits)] = bits
+    field = np.pad(np.asarray(bits, float), (0, rows * columns - len(bits)), constant_values=np.nan)
     ax.imshow(field.reshape(rows, columns), cmap="cividis_r", vmin=-1.35, vmax=1.35, interpolation="nearest")
     ax.set(xticks=np.arange(columns + 1) - 0.5, yticks=np.arange(rows + 1) - 0.5, xticklabels=[], yticklabels=[])
     ax.grid(color="#ffffff", linewidth=0.6)
     ax.tick_params(length=0)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
+    ax.spines[:].set_visible(False)
 
 
 def strip(

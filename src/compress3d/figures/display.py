@@ -1,10 +1,9 @@
 """Plotly figures that work in a book read from disk, in JupyterLab and in a saved HTML page, all of them offline.
 
-plotly's own renderers do not serve here: the default one yields a type that the book builder and `nbconvert --to html`
-skip in silence, the "connected" one asks a CDN for plotly.js at every reading, and the "notebook" one puts 4.8 MB of it
-into each file. All of them use random ids, so a notebook never has the same output twice. `show` makes a small fragment
-instead: a `div` with the figure's JSON, under an id that is a hash of it. The book serves plotly.js once and draws the
-fragments (book/assets/plotly-book.js). Outside the book the same fragment stands in a frame that brings its scripts.
+plotly's own renderers yield a type that book builders skip, or ask a CDN for plotly.js, or put 4.8 MB of it into each
+file; all use random ids, so that no output is the same twice. `show` makes a small fragment instead: a `div` with the
+figure's JSON, under an id that is a hash of it. The book serves plotly.js once and draws the fragments
+(book/assets/plotly-book.js). Outside the book the same fragment stands in a frame that brings its scripts.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import hashlib
 import html
 import json
 import os
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from compress3d import paths
@@ -42,43 +41,23 @@ def in_book() -> bool:
     return os.environ.get(BOOK_VARIABLE, "") not in ("", "0")
 
 
-def fragment(kind: str, payload: Any, width: str, height: str, words: str) -> str:
-    """HTML that the book's scripts turn into a picture: the same payload gives the same bytes.
-
-    Args:
-        kind: CSS class by which a script finds it, "plotly-book" or "voxel-viewer".
-        payload: what the script needs, as JSON types.
-        width: CSS length.
-        height: CSS length; kept free before the figure is drawn, so that the page does not jump.
-        words: shown where no script runs (a notebook on GitHub, a printed page).
-    """
-    body = json.dumps(payload, sort_keys=True, separators=(",", ":")).replace("</", "<\\/")
-    ident = hashlib.sha256(body.encode()).hexdigest()[:12]
-    return (
-        f'<div class="{kind}" id="fig-{ident}" style="width:{width};max-width:100%;min-height:{height}">'
-        f'<p class="figure-words">{html.escape(words)}</p>'
-        f'<script type="application/json">{body}</script></div>'
-    )
-
-
 def document(title: str, body: str, style: str = "") -> str:
     """One HTML file with everything in it that draws fragments: it opens offline.
 
     Args:
-        title: of the page, plain text.
-        body: HTML with fragments.
+        title: plain text.
+        body: HTML with fragments, those of `Shown.html`.
         style: CSS after the book's.
 
     Raises:
         ConfigError: plotly is not installed, or the book's scripts are not there.
     """
     try:
-        import plotly
+        from plotly.offline import get_plotlyjs
     except ImportError as error:
         remedy = "pip install 'compress3d[book]'"
         raise ConfigError("an interactive figure", f"needs the package {error.name}", remedy) from None
-    library = Path(plotly.__file__).parent / "package_data/plotly.min.js"
-    scripts = [library.read_text(encoding="utf-8"), *(_asset(name) for name in SCRIPTS)]
+    scripts = [get_plotlyjs(), *map(_asset, SCRIPTS)]
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -97,60 +76,49 @@ def _asset(name: str) -> str:
 
 
 def framed(fragment: str, height: str = "450px") -> str:
-    """A fragment outside the book: in a frame of its own, which a page's other scripts cannot disturb.
-
-    Args:
-        fragment: HTML of `fragment`.
-        height: CSS length until the figure is drawn.
-    """
+    """A fragment outside the book: in a frame of its own, of `height` (CSS) until it is drawn."""
     page = document("figure", f"{fragment}<script>{_FIT}</script>", "body { margin: 0; }")
     return f'<iframe srcdoc="{html.escape(page)}" style="width:100%;height:{height};border:0"></iframe>'
 
 
+@dataclass(frozen=True, repr=False)
 class Shown:
-    """What `show` returns: Jupyter asks it for the form it can display."""
+    """What the book's scripts turn into a picture, as the last expression of a cell."""
 
-    def __init__(self, figure, twin=None, words: str = "An interactive figure: it draws in the built book."):
-        self.figure, self.twin, self.words = figure, twin, words
+    kind: str  # CSS class by which a script finds it, "plotly-book" or "voxel-viewer"
+    payload: Any  # what the script needs, as JSON types
+    words: str  # shown where no script runs (a notebook on GitHub, a printed page)
+    width: str = "100%"  # CSS lengths, kept free before the figure is drawn, so that the page does not jump
+    height: str = "430px"
+    frame: str = "450px"  # height of the frame outside the book until the figure is drawn
+    text: str = ""  # what Jupyter shows where there is no HTML; `words` where empty
 
     def html(self) -> str:
-        """The book's fragment."""
-        import plotly.io
+        """The book's fragment: the same payload gives the same bytes."""
+        body = json.dumps(self.payload, sort_keys=True, separators=(",", ":")).replace("</", "<\\/")
+        ident = hashlib.sha256(body.encode()).hexdigest()[:12]
+        return (
+            f'<div class="{self.kind}" id="fig-{ident}"'
+            f' style="width:{self.width};max-width:100%;min-height:{self.height}">'
+            f'<p class="figure-words">{html.escape(self.words)}</p>'
+            f'<script type="application/json">{body}</script></div>'
+        )
 
-        payload = json.loads(plotly.io.to_json(self.figure, validate=False))
-        layout = payload.get("layout", {})
-        width = f"{layout['width']}px" if layout.get("width") else "100%"
-        height = f"{layout.get('height') or 450}px"
-        return fragment("plotly-book", payload, width, height, self.words)
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
-        bundle = {"text/html": self.html() if in_book() else framed(self.html()), "text/plain": self.words}
-        if self.twin is not None:
-            bundle["image/png"] = png(self.twin)
-        return bundle
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        shown = self.html() if in_book() else framed(self.html(), self.frame)
+        return {"text/html": shown, "text/plain": self.text or self.words}
 
 
-def show(figure, twin=None, words: str = "An interactive figure: it draws in the built book.") -> Shown:
-    """Show a plotly figure: as the last expression of a cell.
+def show(figure, words: str = "An interactive figure: it draws in the built book.") -> Shown:
+    """Show a plotly figure as the last expression of a cell: `show(voxels.voxel_figure(grid), "A chair.")`.
 
     Args:
         figure: `plotly.graph_objects.Figure`. At most 4 with 3D scenes a page: browsers keep 16 WebGL contexts.
-        twin: a matplotlib figure that says the same, stored beside it for readers without scripts.
         words: one sentence on what is to be seen, for readers without scripts.
-
-    Example:
-        >>> display.show(voxels.voxel_figure(grid), twin=voxels.voxel_picture(grid), words="A chair of 1,088 voxels.")
     """
-    return Shown(figure, twin, words)
+    import plotly.io
 
-
-def png(figure) -> bytes:
-    """A matplotlib figure as PNG; the figure is closed, so that Jupyter does not show it a second time."""
-    import io
-
-    import matplotlib.pyplot as plt
-
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", bbox_inches="tight", metadata={"Software": None})
-    plt.close(figure)
-    return stream.getvalue()
+    payload = json.loads(plotly.io.to_json(figure, validate=False))
+    layout = payload.get("layout", {})
+    width = f"{layout['width']}px" if layout.get("width") else "100%"
+    return Shown("plotly-book", payload, words, width, f"{layout.get('height') or 450}px")

@@ -9,6 +9,7 @@ import numpy as np
 
 from compress3d import metrics
 from compress3d.figures import style
+from compress3d.figures.pairs import ACCOUNTINGS
 from compress3d.figures.tables import MISSING, Table
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def texture(images: np.ndarray | Tensor) -> np.ndarray:
         images: uint8 (N, V, 3, H, W) on a black background.
 
     Returns:
-        (N,) in [0, 1]; 0 for an object of one colour, or without two neighbouring pixels.
+        (N,) in [0, 1]; 0 where there are no differences.
     """
     pixels = np.asarray(images, np.float32) / 255
     inside = (pixels > 0).any(2)
@@ -59,11 +60,10 @@ def decoded_grid(
     side: int = 64,
     dark: bool = False,
 ) -> Figure:
-    """A block an object, a row a method; in columns the image and what arrives at each rate.
+    """A block an object, a row a method; in columns the image and what arrives at each rate, with its PSNR in dB.
 
-    All stands on whole pixels, so that images of `side` pixels are shown as they are. They are drawn with 6 bits
-    a channel, off by 2 in 255 at most: nobody sees that, and the noise of a network's black background costs half of
-    the page otherwise. PSNR is that of the full images.
+    Images of `side` pixels are shown as they are, but with 6 bits a channel, off by 2 in 255 at most: nobody sees that,
+    and the noise of a network's black background costs half of the page otherwise. PSNR is that of the full images.
 
     Args:
         images: uint8 (N, 3, H, W).
@@ -71,9 +71,6 @@ def decoded_grid(
         across: objects side by side.
         side: pixels an image on the page.
         dark: colours for a dark page.
-
-    Returns:
-        matplotlib figure, with PSNR in dB under each decoded image. The image itself stands in a block's first row.
     """
     import matplotlib.pyplot as plt
 
@@ -87,16 +84,16 @@ def decoded_grid(
         for number, image in enumerate(images):
             down, right = divmod(number, across)
             for row, method in enumerate(methods):
-                shown = {None: image if row == 0 else None}
-                shown |= {rate: None if (of := decoded[method][rate]) is None else of[number] for rate in rates}
+                shown = [image if row == 0 else None]
+                shown += [None if (of := decoded[method][rate]) is None else of[number] for rate in rates]
                 y = top + down * block[1] + row * (side + line)
-                for column, (rate, pixels) in enumerate(shown.items()):
+                for column, (rate, pixels) in enumerate(zip([1, *rates], shown, strict=True)):
                     x = left + right * block[0] + column * (side + gap)
                     ax = figure.add_axes((x / width, 1 - (y + side) / height, side / width, side / height))
-                    decibels = None if rate is None or pixels is None else metrics.psnr(image, pixels).item()
-                    _cell(ax, pixels, decibels, ink, MISSING if rate else "")
+                    decibels = metrics.psnr(image, pixels).item() if column and pixels is not None else None
+                    _cell(ax, pixels, decibels, ink, MISSING if column else "")
                     if down == row == 0:
-                        ax.set_title("1:1" if rate is None else f"{rate:g}:1", fontsize=8.5, color=ink, pad=3)
+                        ax.set_title(f"{rate:g}:1", fontsize=8.5, color=ink, pad=3)
                     if right == column == 0:
                         ax.set_ylabel(method, fontsize=8, color=ink, rotation=0, ha="right", va="center", labelpad=4)
     return figure
@@ -106,8 +103,7 @@ def _cell(ax, pixels: np.ndarray | Tensor | None, decibels: float | None, ink: s
     """One cell: an image with its PSNR below, or what stands for a missing one."""
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
+    ax.spines[:].set_visible(False)
     if pixels is None:
         ax.text(0.5, 0.5, missing, transform=ax.transAxes, ha="center", va="center", color=ink)
         return
@@ -116,19 +112,18 @@ def _cell(ax, pixels: np.ndarray | Tensor | None, decibels: float | None, ink: s
         ax.set_xlabel(f"{decibels:.1f} dB", fontsize=6.5, color=ink, labelpad=1.5)
 
 
-def loss_table(results: Mapping[str, Mapping], caption: str = "", accountings=("bits", "floats", "payload")) -> Table:
-    """Every point with decoded images: rate, bytes, N, L_comp, L1 and PSNR of the last image.
+def loss_table(results: Mapping[str, Mapping], caption: str = "") -> Table:
+    """Every point with decoded images, without headers: rate, bytes, N, L_comp, L1 and PSNR of the last image.
 
     Args:
         results: label -> contents of a results file.
         caption: says scale, data and device.
-        accountings: ways of counting that are shown.
     """
     rows = [
         [label, f"{p['rate']:g}", f"{p['true_rate']:.1f}", f"{p['bytes_per_view']:.0f}", p.get("iterations"),
          f"{p['compression_loss']:.4f}", f"{p['l1']:.4f}", f"{p['psnr']:.1f}"]
         for label, result in results.items()
         for p in sorted(result["points"], key=lambda p: p["rate"] or 0)
-        if "compression_loss" in p and p["accounting"] in accountings
+        if "compression_loss" in p and p["accounting"] in ACCOUNTINGS
     ]  # fmt: skip
     return Table(["model", "rate", "reached", "bytes", "N", "L_comp", "L1", "PSNR [dB]"], rows, caption)

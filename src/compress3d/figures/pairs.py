@@ -12,7 +12,7 @@ from compress3d.figures.tables import MISSING, Table, provenance
 from compress3d.metrics import Difference
 
 LOWER_IS_BETTER = ("picture_loss",)
-ACCOUNTINGS = ("bits", "floats", "payload")  # the kindest way of counting for JPEG 2000
+ACCOUNTINGS = ("bits", "floats", "payload")  # the kindest way of counting for a codec with headers
 
 
 def by_model(results: Iterable[Mapping], label: Callable[[str], str]) -> dict[str, dict]:
@@ -37,10 +37,6 @@ def at_rates(
         key: what a point must have, "iou" or "picture_loss".
         everywhere: labels whose first point counts at every rate of the others, such as "uncompressed".
         accountings: ways of counting that are taken.
-
-    Example:
-        >>> sorted(at_rates({"implicit": results.load("demo/implicit-r384-s0")}))
-        [384]
     """
     usable = {
         label: [p for p in result["points"] if key in p and p["rate"] is not None and p["accounting"] in accountings]
@@ -71,23 +67,18 @@ def differences(
 
     Raises:
         DataError: the results are of different objects, or `rows` is empty.
-
-    Example:
-        >>> found = differences({"implicit": implicit, "JPEG 2000": jpeg2000})
-        >>> found[0].verdict
-        'no difference shown'
     """
     if len({tuple(result.get("test", {}).get("objects", ())) for result in results.values()}) > 1:
         raise DataError("results", "are of different objects", "evaluate every run on the same test set")
     if rows is not None and not len(rows):
         raise DataError("rows", "name no object", "choose a bin that holds some")
+    chosen = slice(None) if rows is None else np.asarray(rows)
     found = []
     for rate, points in at_rates(results, key, everywhere).items():
         for first, second in combinations(points, 2):
-            a, b = (np.array(points[label][key]) for label in (first, second))
-            chosen = slice(None) if rows is None else np.asarray(rows)
-            labels = {"first": first, "second": second, "rate": rate, "lower_is_better": key in LOWER_IS_BETTER}
-            found.append(Difference.of(a[chosen], b[chosen], **labels))
+            a, b = (np.array(points[label][key])[chosen] for label in (first, second))
+            lower = key in LOWER_IS_BETTER
+            found.append(Difference.of(a, b, first=first, second=second, rate=rate, lower_is_better=lower))
     return found
 
 
@@ -107,12 +98,7 @@ def command(run_id: str) -> str:
 
 
 def origins(run_ids: Sequence[str], found: Mapping[str, Mapping]) -> Table:
-    """`tables.provenance` of a page's runs, where those without results say which command makes them.
-
-    Args:
-        run_ids: the page's runs, in order.
-        found: run id -> contents of its results file, for those that have one.
-    """
+    """`tables.provenance` of a page's runs, in order, where those that are not `found` say which command makes them."""
     table = provenance({run_id: found[run_id] for run_id in run_ids if run_id in found})
     made = {row[0]: row for row in table.rows}
     blank = [MISSING] * (len(table.columns) - 2)

@@ -18,23 +18,12 @@ def ink(dark: bool) -> str:
 
 
 def plot_style() -> AbstractContextManager:
-    """Context in which figures are made: a transparent background, so that light and dark pages both carry them.
-
-    Example:
-        >>> import matplotlib.pyplot as plt
-        >>> with plot_style():
-        ...     figure, ax = plt.subplots()
-        >>> figure.get_facecolor()
-        (0.0, 0.0, 0.0, 0.0)
-        >>> plt.close(figure)
-    """
+    """Context in which figures are made: a transparent background, so that light and dark pages both carry them."""
     from matplotlib import rc_context
 
     return rc_context(
         {
-            "figure.facecolor": "none",
-            "axes.facecolor": "none",
-            "savefig.facecolor": "none",
+            **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
             "figure.dpi": DPI,
             "font.size": 9.5,
             "axes.titlesize": 10.5,

@@ -15,23 +15,14 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Quantity:
-    """One row of a comparison.
+    """One row of a comparison."""
 
-    Attributes:
-        name: what is measured.
-        paper: the paper's number, or None where it prints none.
-        ours: our number, or None where there is none yet.
-        where: table, figure or section of the paper.
-        digits: decimals shown.
-        note: a few words more.
-    """
-
-    name: str
-    paper: float | None
-    ours: float | None
-    where: str = ""
-    digits: int = 2
-    note: str = ""
+    name: str  # what is measured
+    paper: float | None  # None where the paper prints none
+    ours: float | None  # None where there is none yet
+    where: str = ""  # table, figure or section of the paper
+    digits: int = 2  # decimals shown
+    note: str = ""  # a few words more
 
     @property
     def status(self) -> str:
@@ -49,9 +40,8 @@ class Table:
 
     Args:
         columns: headings.
-        rows: one sequence of texts or numbers a row; floats are shown with `digits` decimals, None as a dash.
+        rows, digits: texts or numbers; floats are shown with so many decimals, None as a dash.
         caption: one line above, which says scale, data and device of the numbers.
-        digits: decimals of floats.
 
     Raises:
         DataError: a row has another number of cells than there are columns.
@@ -66,24 +56,20 @@ class Table:
     def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "", digits: int = 3):
         self.columns, self.caption = [str(column) for column in columns], caption
         self.rows = [[_cell(value, digits) for value in row] for row in rows]
-        self._numeric = [
-            bool(rows) and all(_is_number(row[c]) for row in self.rows if c < len(row)) for c in range(len(columns))
-        ]
         for number, row in enumerate(self.rows):
             if len(row) != len(self.columns):
-                raise DataError(f"table row {number}", f"has {len(row)} cells for {len(self.columns)} columns",
-                                "give every column a value, None for a dash")  # fmt: skip
+                problem = f"has {len(row)} cells for {len(self.columns)} columns"
+                raise DataError(f"table row {number}", problem, "give every column a value, None for a dash")
+        self._numeric = [
+            bool(self.rows) and all(_is_number(row[c]) for row in self.rows) for c in range(len(self.columns))
+        ]
 
     def __str__(self) -> str:
-        grid = [self.columns, *self.rows]
-        widths = [max(len(row[c]) for row in grid) for c in range(len(self.columns))]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if numeric else cell.ljust(width)
-                for cell, width, numeric in zip(row, widths, self._numeric, strict=True)
-            ).rstrip()
-            for row in grid
-        ]
+        columns = []
+        for numeric, cells in zip(self._numeric, zip(self.columns, *self.rows, strict=True), strict=True):
+            adjust, width = (str.rjust if numeric else str.ljust), max(map(len, cells))
+            columns.append([adjust(cell, width) for cell in cells])
+        lines = ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
         return "\n".join(([self.caption] if self.caption else []) + lines)
 
     def html(self) -> str:
@@ -119,11 +105,9 @@ def _is_number(cell: str) -> bool:
 
 
 def _cell(value: Any, digits: int) -> str:
-    if value is None:
-        return MISSING
     if isinstance(value, float):
         return f"{value:.{digits}f}"
-    return str(value)
+    return MISSING if value is None else str(value)
 
 
 def comparison(quantities: Sequence[Quantity], caption: str = "") -> Table:
@@ -135,35 +119,31 @@ def comparison(quantities: Sequence[Quantity], caption: str = "") -> Table:
         mIoU, uncompressed   0.66  0.51       -0.15  other data  Table 1
     """
     rows = []
-    for quantity in quantities:
-        shown = [None if v is None else f"{v:.{quantity.digits}f}" for v in (quantity.paper, quantity.ours)]
-        gap = None if quantity.difference is None else f"{quantity.difference:+.{quantity.digits}f}"
-        rows.append([quantity.name, *shown, gap, quantity.status, quantity.where, quantity.note])
+    for q in quantities:
+        shown = [None if v is None else f"{v:.{q.digits}f}" for v in (q.paper, q.ours)]
+        gap = None if q.difference is None else f"{q.difference:+.{q.digits}f}"
+        rows.append([q.name, *shown, gap, q.status, q.where, q.note])
     columns = ["quantity", "paper", "ours", "difference", "status", "in the paper", "note"]
-    if not any(row[-1] for row in rows):
+    if not any(q.note for q in quantities):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     return Table(columns, rows, caption)
 
 
 def rates_table(results: Mapping[str, Mapping], caption: str = "") -> Table:
-    """Every point of the given results files: model, rate asked and reached, bytes, and all the averages of IoU.
-
-    Points without voxels (a compression RNN alone) are left out.
+    """Every point with voxels: model, rate asked and reached, bytes, and all the averages of IoU.
 
     Args:
         results: run id -> contents, as `results.load_all(scale)` gives them.
         caption: says scale, data and device.
     """
-    rows = []
-    for result in results.values():
-        for p in result["points"]:
-            if "miou" not in p:
-                continue
-            rows.append([
-                result["experiment"]["model"]["name"], p["accounting"], f"{p['rate']:g}", f"{p['true_rate']:.1f}",
-                f"{p['bytes_per_view']:.0f}", p["miou"], p["miou_std"], p["miou_category"], p["miou_pooled6"],
-                *(p["thresholds"].get(t) for t in ("0.2", "0.3", "0.5")),
-            ])  # fmt: skip
+    rows = [
+        [
+            result["experiment"]["model"]["name"], p["accounting"], f"{p['rate']:g}", f"{p['true_rate']:.1f}",
+            f"{p['bytes_per_view']:.0f}", p["miou"], p["miou_std"], p["miou_category"], p["miou_pooled6"],
+            *(p["thresholds"].get(t) for t in ("0.2", "0.3", "0.5")),
+        ]
+        for result in results.values() for p in result["points"] if "miou" in p
+    ]  # fmt: skip
     rows.sort(key=lambda row: (row[0], row[1], float(row[3])))
     columns = ["model", "counted", "rate", "reached", "bytes", "mIoU", "std", "by class", "pooled 6",
                "τ 0.2", "τ 0.3", "τ 0.5"]  # fmt: skip
@@ -174,10 +154,10 @@ def provenance(results: Mapping[str, Mapping]) -> Table:
     """Where the numbers of a page come from: run, scale, device, minutes, steps, data, weights."""
     rows = []
     for run_id, result in results.items():
-        origin = result["provenance"]
+        origin, test = result["provenance"], result["test"]
         rows.append([
             run_id, origin["device"], f"{origin['minutes']:.0f}", result["experiment"].get("optim", {}).get("steps"),
-            f"{result['test']['store']} ({len(result['test']['objects'])} objects)",
+            f"{test['store']} ({len(test['objects'])} objects)",
             str(origin.get("weights_sha256", ""))[:12], origin["versions"].get("torch", ""),
         ])  # fmt: skip
     return Table(["run", "device", "minutes", "steps", "test data", "weights sha256", "torch"], rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,37 +29,24 @@ NOTHING_SENT = "no decoded picture: nothing is sent"  # models without a rate, s
 class Shape:
     """One object of the viewer.
 
-    A method is a name such as "codec 384:1", or a pair such as ("codec", "384:1"); models without rates have the
-    rate "". Beside pairs, a name is a model without rates.
+    A method is a name such as "codec 384:1", or a pair such as ("codec", "384:1"), whose rate is "" for models without
+    rates. Beside pairs, a name is a model without rates.
 
-    Attributes:
-        name: what readers see, such as "chair: Wooden chair".
-        grids: method -> occupancy (G, G, G) bool; every object has the same methods.
-        views: the images that were taken, uint8 (H, W, 3) each; may be empty.
-        notes: method -> a short text such as "IoU 0.62"; may be empty.
-        credit: author and licence of the model.
-        decoded: method -> the same views as they arrive, uint8 (H, W, 3) each, as many as `views`. Methods that send no
-            image are left out, and the viewer says so where the others show theirs.
-        image_notes: method -> a short text beside its decoded images, such as "L1 0.021, 26.3 dB"; for a method
-            without images, the words in their place.
+    `decoded` are the `views` as they arrive, as many, uint8 (H, W, 3) each. Methods that send no image are left out,
+    and the viewer says so where the others show theirs.
     """
 
-    name: str
-    grids: dict[Method, np.ndarray]
-    views: Sequence[np.ndarray] = ()
-    notes: dict[Method, str] = field(default_factory=dict)
-    credit: str = ""
-    decoded: dict[Method, Sequence[np.ndarray]] = field(default_factory=dict)
-    image_notes: dict[Method, str] = field(default_factory=dict)
+    name: str  # what readers see, such as "chair: Wooden chair"
+    grids: Mapping[Method, np.ndarray]  # occupancy (G, G, G) bool; every object has the same methods
+    views: Sequence[np.ndarray] = ()  # the images that were taken
+    notes: Mapping[Method, str] = field(default_factory=dict)  # short texts such as "IoU 0.62"
+    credit: str = ""  # author and licence of the model
+    decoded: Mapping[Method, Sequence[np.ndarray]] = field(default_factory=dict)
+    image_notes: Mapping[Method, str] = field(default_factory=dict)  # short texts beside the decoded images
 
 
 def title(method: Method) -> str:
-    """A method's name in one text.
-
-    Example:
-        >>> title(("codec", "384:1")), title("ground truth")
-        ('codec 384:1', 'ground truth')
-    """
+    """A method's name in one text: "codec 384:1"."""
     return method if isinstance(method, str) else " ".join(method).strip()
 
 
@@ -72,38 +59,15 @@ def run_lengths(occupancy: np.ndarray) -> bytes:
         >>> run_lengths(np.array([[[False, True, True, True]]]))
         b'\\x01\\x03'
     """
-    flat = np.asarray(occupancy, bool).ravel()
-    edges = np.flatnonzero(np.diff(flat)) + 1
-    bounds = np.concatenate([[0], edges, [flat.size]])
-    lengths = np.diff(bounds).tolist()
-    if flat.size and flat[0]:
-        lengths.insert(0, 0)
+    flat = np.concatenate([[False], np.asarray(occupancy, bool).ravel()])
+    bounds = np.flatnonzero(np.diff(flat))  # a run ends before each change, the first one maybe at once
     out = bytearray()
-    for length in lengths:
+    for length in np.diff(bounds, prepend=0, append=flat.size - 1).tolist():
         while length >= 128:
             out.append(length & 127 | 128)
             length >>= 7
         out.append(length)
     return bytes(out)
-
-
-def from_run_lengths(data: bytes, shape: Sequence[int]) -> np.ndarray:
-    """The grid behind `run_lengths`, bool of `shape`.
-
-    Raises:
-        DataError: the lengths do not add up to the grid.
-    """
-    lengths, value, shift = [], 0, 0
-    for byte in data:
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            lengths.append(value)
-            value, shift = 0, 0
-    if sum(lengths) != int(np.prod(shape)) or shift:
-        raise DataError("run lengths", f"cover {sum(lengths)} of {int(np.prod(shape))} voxels", "write the grid again")
-    runs = np.arange(len(lengths)) % 2 == 1
-    return np.repeat(runs, lengths).reshape(tuple(shape))
 
 
 def image_url(image: np.ndarray) -> str:
@@ -120,7 +84,7 @@ def image_url(image: np.ndarray) -> str:
     pixels = np.asarray(image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise DataError("viewer image", f"is {pixels.dtype} {pixels.shape}", "give uint8 (H, W, 3)")
-    ways = {"png": dict(optimize=True)}
+    ways: dict[str, dict] = {"png": dict(optimize=True)}
     if features.check("webp"):
         ways["webp"] = dict(lossless=True)  # more effort takes 20 times as long and saves nothing at 64 x 64
     files = {}
@@ -140,20 +104,20 @@ def _check(shapes: Sequence[Shape]) -> None:
     for shape in shapes:
         what = f"viewer object {shape.name!r}"
         if list(shape.grids) != methods or any(np.shape(grid) != side for grid in shape.grids.values()):
-            raise DataError(what, "has other methods or another grid than the first object",
-                            "give every object the same methods on the same grid")  # fmt: skip
+            problem = "has other methods or another grid than the first object"
+            raise DataError(what, problem, "give every object the same methods on the same grid")
         for method in [*shape.decoded, *shape.image_notes]:
             if method not in methods:
                 raise DataError(what, f"has images or a note of {method!r}, of which it has no grid", "add the grid")
         for method, images in shape.decoded.items():
             if len(images) not in (0, len(shape.views)):
-                raise DataError(what, f"has {len(shape.views)} views and {len(images)} decoded by {title(method)}",
-                                "give the same views of both")  # fmt: skip
+                problem = f"has {len(shape.views)} views and {len(images)} decoded by {title(method)}"
+                raise DataError(what, problem, "give the same views of both")
 
 
 def _object(shape: Shape, pairs: bool, decoded: bool) -> dict[str, Any]:
     """One object as JSON types. `pairs`: methods have rates; `decoded`: an object of this viewer has decoded views."""
-    out = {
+    out: dict[str, Any] = {
         "name": shape.name,
         "credit": shape.credit,
         "views": [image_url(view) for view in shape.views],
@@ -176,60 +140,13 @@ def _pair(method: Method) -> tuple[str, str]:
     return (method, "") if isinstance(method, str) else method
 
 
-def payload(
-    shapes: Sequence[Shape],
-    colours: dict[Method, str] | None = None,
-    turn: bool = False,
-    chosen: Method | None = None,
-    controls: bool = True,
-) -> dict[str, Any]:
-    """What the page's script needs, as JSON types; see `viewer` for the arguments and the errors."""
-    _check(shapes)
-    methods = list(shapes[0].grids)
-    if chosen is not None and chosen not in methods:
-        raise DataError("viewer", f"has no method {chosen!r} to show first", f"choose one of {methods}")
-    pairs = not all(isinstance(m, str) for m in methods)
-    decoded = any(len(images) for shape in shapes for images in shape.decoded.values())
-    return {
-        "side": list(np.shape(shapes[0].grids[methods[0]])),
-        "methods": [
-            {"name": title(m), "colour": colour, "scale": shade_scale(colour)}
-            | (dict(zip(("model", "rate"), _pair(m), strict=True)) if pairs else {})
-            for m in methods
-            for colour in [(colours or {}).get(m, BODY)]
-        ],
-        "lighting": UNLIT,
-        "objects": [_object(shape, pairs, decoded) for shape in shapes],
-        "scene": voxel_scene(),
-        "turn": turn,
-        "controls": controls,
-        "chosen": 0 if chosen is None else methods.index(chosen),
-    }
-
-
-class Viewer:
-    """What `viewer` returns: Jupyter asks it for the form it can display."""
-
-    def __init__(self, shapes: Sequence[Shape], *look: Any):
-        self.shapes, self.payload = list(shapes), payload(shapes, *look)
-
-    def html(self) -> str:
-        """The book's fragment."""
-        words = f"Interactive viewer of {len(self.shapes)} objects; it draws in the built book."
-        return display.fragment("voxel-viewer", self.payload, "100%", "430px", words)
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
-        shown = self.html() if display.in_book() else display.framed(self.html(), "560px")
-        return {"text/html": shown, "text/plain": f"voxel viewer of {len(self.shapes)} objects"}
-
-
 def viewer(
     shapes: Sequence[Shape],
-    colours: dict[Method, str] | None = None,
+    colours: Mapping[Method, str] | None = None,
     turn: bool = False,
     chosen: Method | None = None,
     controls: bool = True,
-) -> Viewer:
+) -> display.Shown:
     """The viewer, as the last expression of a cell. One a page is enough: it holds many objects.
 
     Args:
@@ -244,10 +161,31 @@ def viewer(
             method or not as many as the views, images that are not uint8 (H, W, 3), or an unknown `chosen`.
 
     Example:
-        >>> grid, view = np.ones((4, 4, 4), bool), np.zeros((64, 64, 3), np.uint8)
-        >>> grids = {("ground truth", ""): grid, ("codec", "48:1"): grid}
-        >>> shown = viewer([Shape("cube", grids, [view], decoded={("codec", "48:1"): [view]})])
-        >>> shown.payload["methods"][1]["model"], shown.payload["side"]
-        ('codec', [4, 4, 4])
+        >>> grids = {("ground truth", ""): np.ones((4, 4, 4), bool), ("codec", "48:1"): np.zeros((4, 4, 4), bool)}
+        >>> viewer([Shape("cube", grids)], chosen=("codec", "48:1")).payload["chosen"]
+        1
     """
-    return Viewer(shapes, colours, turn, chosen, controls)
+    _check(shapes)
+    methods = list(shapes[0].grids)
+    if chosen is not None and chosen not in methods:
+        raise DataError("viewer", f"has no method {chosen!r} to show first", f"choose one of {methods}")
+    pairs = not all(isinstance(m, str) for m in methods)
+    decoded = any(len(images) for shape in shapes for images in shape.decoded.values())
+    payload = {
+        "side": list(np.shape(shapes[0].grids[methods[0]])),
+        "methods": [
+            {"name": title(m), "colour": colour, "scale": shade_scale(colour)}
+            | (dict(zip(("model", "rate"), _pair(m), strict=True)) if pairs else {})
+            for m in methods
+            for colour in [(colours or {}).get(m, BODY)]
+        ],
+        "lighting": UNLIT,
+        "objects": [_object(shape, pairs, decoded) for shape in shapes],
+        "scene": voxel_scene(),
+        "turn": turn,
+        "controls": controls,
+        "chosen": 0 if chosen is None else methods.index(chosen),
+    }
+    words = f"Interactive viewer of {len(shapes)} objects; it draws in the built book."
+    text = f"voxel viewer of {len(shapes)} objects"
+    return display.Shown("voxel-viewer", payload, words, frame="560px", text=text)

@@ -43,29 +43,6 @@ UNLIT = dict(ambient=1, diffuse=0, specular=0, fresnel=0)  # the shading is in t
 # --- plotly -------------------------------------------------------------------------------------------------------
 
 
-def voxel_trace(occupancy: np.ndarray, colour: str = BODY, offset: Sequence[float] = (0, 0, 0)):
-    """The grid as a plotly `Mesh3d` with flat shading. `offset` (in voxels) puts several grids into one scene."""
-    import plotly.graph_objects as go
-
-    vertices, triangles, directions = exposed_mesh(occupancy)
-    x, y, z = (
-        column if shift == 0 else column + float(shift) for column, shift in zip(vertices.T, offset, strict=True)
-    )
-    i, j, k = triangles.T
-    return go.Mesh3d(
-        x=x, y=y, z=z, i=i, j=j, k=k, hoverinfo="skip", showscale=False,
-        intensity=directions, intensitymode="cell", cmin=0, cmax=5, colorscale=shade_scale(colour), lighting=UNLIT,
-    )  # fmt: skip
-
-
-def bounding_points(sides: Sequence[int]):
-    """Two unseen points at the grid's ends: a scene with them has the same scale for every object in it."""
-    import plotly.graph_objects as go
-
-    x, y, z = ([0, int(side)] for side in sides)
-    return go.Scatter3d(x=x, y=y, z=z, mode="markers", marker=dict(size=0.1, opacity=0), hoverinfo="skip")
-
-
 def voxel_scene(azimuth: float = AZIMUTH, elevation: float = ELEVATION) -> dict[str, Any]:
     """Layout of a plotly scene: no axes, true proportions, Y up, seen from `azimuth` and `elevation`."""
     x, y, z = (round(float(value), 4) for value in position(azimuth, elevation, 1.5))
@@ -77,16 +54,22 @@ def voxel_scene(azimuth: float = AZIMUTH, elevation: float = ELEVATION) -> dict[
 
 
 def voxel_figure(
-    occupancy: np.ndarray,
-    colour: str = BODY,
-    azimuth: float = AZIMUTH,
-    elevation: float = ELEVATION,
-    size: int = 420,
+    occupancy: np.ndarray, colour: str = BODY, azimuth: float = AZIMUTH, elevation: float = ELEVATION, size: int = 420
 ):
     """The grid as an interactive `plotly.graph_objects.Figure`; show it in the book with `display.show(figure)`."""
     import plotly.graph_objects as go
 
-    figure = go.Figure([voxel_trace(occupancy, colour), bounding_points(np.shape(occupancy))])
+    vertices, triangles, directions = exposed_mesh(occupancy)
+    x, y, z = vertices.T
+    i, j, k = triangles.T
+    body = go.Mesh3d(
+        x=x, y=y, z=z, i=i, j=j, k=k, hoverinfo="skip", showscale=False,
+        intensity=directions, intensitymode="cell", cmin=0, cmax=5, colorscale=shade_scale(colour), lighting=UNLIT,
+    )  # fmt: skip
+    # Two unseen points at the grid's ends: every object has the same scale.
+    x, y, z = ([0, int(side)] for side in np.shape(occupancy))
+    ends = go.Scatter3d(x=x, y=y, z=z, mode="markers", marker=dict(size=0.1, opacity=0), hoverinfo="skip")
+    figure = go.Figure([body, ends])
     figure.update_layout(
         template="none", showlegend=False, width=size, height=size, margin=dict(l=0, r=0, t=0, b=0),
         paper_bgcolor="rgba(0,0,0,0)", scene=voxel_scene(azimuth, elevation),
@@ -100,15 +83,14 @@ def voxel_figure(
 def project_faces(
     occupancy: np.ndarray, azimuth: float = AZIMUTH, elevation: float = ELEVATION
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Visible faces as polygons in the image plane, farthest first.
+    """Visible faces as polygons in the image plane, farthest first; those turned away are dropped.
 
-    Faces turned away are dropped. The order is exact, not a guess by distance: along any ray from the eye the
-    distance to the eye grows in each coordinate, so sorting by its sum over x, y, z never draws a hidden cube last.
+    The order is exact, not a guess by distance: along any ray from the eye the distance to the eye grows in each
+    coordinate, so sorting by its sum over x, y, z never draws a hidden cube last.
 
     Args:
         occupancy: bool (X, Y, Z).
-        azimuth: of the camera in degrees, as in the store's `cameras`.
-        elevation: likewise.
+        azimuth, elevation: of the camera in degrees, as in the store's `cameras`.
 
     Returns:
         Polygons (F, 4, 2) float64, right and up in units of the grid's longest side, and directions (F,) int8.
@@ -119,8 +101,7 @@ def project_faces(
     side = float(shape.max())
     points = (corners - shape / 2) / side
     centres = (voxels + 0.5 - shape / 2) / side
-    outward = NORMALS[directions]
-    faces_us = ((eye - points.mean(axis=1)) * outward).sum(axis=1) > 0
+    faces_us = ((eye - points.mean(axis=1)) * NORMALS[directions]).sum(axis=1) > 0
 
     forward = -eye / np.linalg.norm(eye)
     right = np.cross(forward, (0.0, 1.0, 0.0))
@@ -130,26 +111,20 @@ def project_faces(
     order = np.argsort(-np.abs(centres - eye).sum(axis=1), kind="stable")
     order = order[faces_us[order]]
     towards = points[order] - eye
-    depth = towards @ forward
-    flat = np.stack([towards @ right, towards @ up], axis=-1) / depth[..., None] * _DISTANCE
+    flat = np.stack([towards @ right, towards @ up], axis=-1) / (towards @ forward)[..., None] * _DISTANCE
     return flat, directions[order]
 
 
 def draw_voxels(
-    ax: Axes,
-    occupancy: np.ndarray,
-    colour: str = BODY,
-    azimuth: float = AZIMUTH,
-    elevation: float = ELEVATION,
+    ax: Axes, occupancy: np.ndarray, colour: str = BODY, azimuth: float = AZIMUTH, elevation: float = ELEVATION
 ) -> None:
     """Draw the grid into two-dimensional matplotlib axes; some 15 ms, where `Axes3D.voxels` takes seconds.
 
     Args:
-        ax: ordinary axes; its frame is switched off.
+        ax: its frame is switched off.
         occupancy: bool (X, Y, Z); an empty grid says so in words.
         colour: of the body.
-        azimuth: of the camera in degrees: give a view's own angles to look from where the photo was taken.
-        elevation: likewise.
+        azimuth, elevation: of the camera in degrees: with a view's own angles, from where the photo was taken.
     """
     from matplotlib.collections import PolyCollection
 
@@ -160,18 +135,7 @@ def draw_voxels(
         ax.text(0, 0, "empty", ha="center", va="center", color=GREY)
         return
     fill = shades(colour)[directions]
-    ax.add_collection(PolyCollection(polygons, facecolors=fill, edgecolors=fill * 0.82, linewidths=0.25))
-
-
-def voxel_picture(occupancy: np.ndarray, colour: str = BODY, size: float = 3.2, **view) -> Figure:
-    """The static twin of `voxel_figure`: one grid as a matplotlib figure of `size` inches."""
-    import matplotlib.pyplot as plt
-
-    with plot_style():
-        figure, ax = plt.subplots(figsize=(size, size))
-        draw_voxels(ax, occupancy, colour, **view)
-    figure.subplots_adjust(0, 0, 1, 1)
-    return figure
+    ax.add_collection(PolyCollection(list(polygons), facecolors=fill, edgecolors=fill * 0.82, linewidths=0.25))
 
 
 def gallery(
@@ -192,22 +156,16 @@ def gallery(
         cameras: (azimuth, elevation) for each object's grids; default one view for all.
         cell: inches a cell.
 
-    Returns:
-        matplotlib figure; 6 objects x 8 methods take about 1.5 s.
-
     Example:
         >>> photo, grid = np.zeros((64, 64, 3), np.uint8), np.ones((8, 8, 8), bool)
         >>> figure = gallery({"photo": [photo], "rebuilt": [grid]}, rows=["a cube"])
-        >>> [ax.get_title() for ax in figure.axes]
-        ['photo', 'rebuilt']
     """
     import matplotlib.pyplot as plt
 
     count = max(len(column) for column in columns.values())
     with plot_style():
-        figure, axes = plt.subplots(
-            count, len(columns), figsize=(cell * len(columns), (cell + 0.12) * count), squeeze=False
-        )
+        size = cell * len(columns), (cell + 0.12) * count
+        figure, axes = plt.subplots(count, len(columns), figsize=size, squeeze=False)
         for c, (title, column) in enumerate(columns.items()):
             axes[0, c].set_title(title, fontsize=8.5, pad=4)
             for r in range(count):

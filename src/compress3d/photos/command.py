@@ -32,9 +32,7 @@ def reconstruct_files(
         background: how it is found, one of `photos.METHODS`.
 
     Raises:
-        DataError: no photograph can be used, or a file cannot be written.
-        ConfigError: no such run, rate, background or kind of file.
-        CheckpointError: the run has no weights here.
+        DataError, ConfigError, CheckpointError: see the functions named above.
     """
     paths, files = check_names(out), collect(names)
     run = get_experiment(run_id) if run_id else best_run()

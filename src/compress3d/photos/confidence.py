@@ -1,18 +1,12 @@
 """Whether a rebuilt object can be trusted: how sure the network is of its voxels, and what it was shown.
 
 *Mean voxel confidence* is the mean probability of the voxels called occupied (above 0.4): the share of them that the
-network itself expects to be right. It is compared with IoU on the shipped test set, each object framed from its own
-outline as `compress3d reconstruct` does, and in ways that go wrong; a result counts as useful where its IoU is above
-that of a mean shape of the right category, for which nobody looks at a picture.
+network itself expects to be right. `studies` compares it with IoU on the shipped test set, framed as `compress3d
+reconstruct` does, and in ways that go wrong; a result is useful where its IoU is above that of a mean shape of the
+right category. It tells 70 % rightly, where a coin tells 50 % (results/demo/confidence.json): a hint, no proof.
 
-Measured (results/demo/confidence.json), for implicit 384:1, which `compress3d reconstruct` takes by itself: confidence
-and IoU correlate by 0.68 over the 74 objects. From 0.58 on lie 49 of them, with a mean IoU of 0.50, and 80 % are
-useful; below, 0.27 and 36 %. Over right and wrong pictures alike it tells 70 % rightly, where a coin tells 50 %: a
-hint, no proof.
-
-A network is also sure of itself where the background was left in: it fills the grid, and means it (0.81, IoU 0.17). So
-the pictures are looked at too: in none of the test views is the object cut by two opposite edges. What neither sees is
-an object that lies on its side: 45 % of those seem sure, of which one in four is useful.
+A network is also sure of itself where the background was left in: it fills the grid, and means it. So the pictures are
+looked at too. What neither sees is an object that lies on its side: 45 % of those seem sure, a quarter of them useful.
 """
 
 from __future__ import annotations
@@ -30,13 +24,7 @@ BORDER_LIMIT = 0.5  # mean `frame.border_occupancy` of the views: over the test 
 
 
 def mean_confidence(probability: np.ndarray) -> np.ndarray:
-    """Mean probability of the voxels above 0.4, whatever threshold the result is drawn at.
-
-    Args:
-        probability: (..., G, G, G) in [0, 1].
-
-    Returns:
-        (...), in (0.4, 1]; 0 where no voxel is above 0.4.
+    """Mean probability of the voxels of (..., G, G, G) above 0.4, whatever threshold the result is drawn at; or 0.
 
     Example:
         >>> float(mean_confidence(np.array([[[0.1, 0.5, 0.9]]])))
@@ -49,19 +37,12 @@ def mean_confidence(probability: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What is to be said of a result.
+    """What is to be said of a result."""
 
-    Attributes:
-        confidence: mean voxel confidence.
-        threshold: what tells useful results from others best; None where that was never measured.
-        reasons: why the result is not to be trusted; empty where nothing speaks against it.
-        useful: share of test objects with such a confidence that were better than a mean shape; None where unknown.
-    """
-
-    confidence: float
-    threshold: float | None
-    reasons: tuple[str, ...]
-    useful: float | None = None
+    confidence: float  # mean voxel confidence
+    threshold: float | None  # what tells useful results from others best; None where that was never measured
+    reasons: tuple[str, ...]  # why the result is not to be trusted; empty where nothing speaks against it
+    useful: float | None = None  # share of test objects with such a confidence that were better than a mean shape
 
     @property
     def sentence(self) -> str:
@@ -84,10 +65,10 @@ def assess(found: Reconstruction) -> Assessment:
     Raises:
         DataError: the calibration file is damaged.
     """
-    confidence = float(mean_confidence(found.probability))
-    limits, reasons = calibration(found.run), []
-    threshold = limits["threshold"]
-    side = limits["below"] if threshold is not None and confidence < threshold else limits["above"]
+    confidence, limits = float(mean_confidence(found.probability)), calibration(found.run)
+    threshold, reasons = limits["threshold"], []
+    doubted = threshold is not None and confidence < threshold
+    useful = limits["below" if doubted else "above"]["useful"]
     background = frame.BACKGROUND_GREY[found.run.data.background]
     filled = float(np.mean([frame.border_occupancy(photo.image, background) for photo in found.photos]))
     if filled > BORDER_LIMIT:
@@ -95,17 +76,18 @@ def assess(found: Reconstruction) -> Assessment:
             f"the background is in the pictures ({filled:.0%} of their edges are filled), and this network only knows"
             " objects on a plain background: photograph on one, or cut the object out (PNG with transparency)"
         )
-    if threshold is not None and confidence < threshold:
+    if doubted:
         reasons.append(
             f"the mean voxel confidence is {confidence:.2f}, and of the test objects below {threshold:.2f} only"
-            f" {side['useful']:.0%} were better than a mean shape of the right category"
+            f" {useful:.0%} were better than a mean shape of the right category"
         )
-    return Assessment(confidence, threshold, tuple(reasons), side["useful"])
+    return Assessment(confidence, threshold, tuple(reasons), useful)
 
 
 def calibration(run: Experiment) -> dict:
-    """`threshold`, `above` and `below` of `measure`, for `run`; the medians over its scale where it was not measured
-    itself. The threshold is None where no network of the scale was.
+    """`threshold`, `above` and `below` of `studies.measure` for `run`; medians of its scale where it was not measured.
+
+    The threshold is None where no network of the scale was.
     """
     if not results.path_of(f"{run.scale}/confidence").is_file():
         return {"threshold": None, "above": {"useful": None}, "below": {"useful": None}}

@@ -29,11 +29,6 @@ def quads(occupancy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Raises:
         DataError: the grid is empty, or not three-dimensional.
-
-    Example:
-        >>> vertices, faces, directions = quads(np.ones((1, 1, 1), bool))
-        >>> len(vertices), len(faces)
-        (8, 6)
     """
     corners, triangles, directions = exposed_mesh(occupancy)
     if not len(triangles):
@@ -59,13 +54,7 @@ def obj_bytes(occupancy: np.ndarray, name: str = "object") -> bytes:
 def glb_bytes(occupancy: np.ndarray, name: str = "object", extras: dict | None = None) -> bytes:
     """A grid as binary glTF 2.0: one mesh with flat normals (so four vertices a face) and a plain material.
 
-    Args:
-        occupancy: bool (X, Y, Z).
-        name: of the node.
-        extras: JSON values kept in the file's `asset.extras`: how it came to be.
-
-    Raises:
-        DataError: see `quads`.
+    `name` is that of the node; `extras`, JSON values, are kept in the file's `asset.extras`. Errors as in `quads`.
     """
     import trimesh  # takes a second, and only this needs it
     from trimesh.visual.material import PBRMaterial
@@ -86,4 +75,6 @@ def glb_bytes(occupancy: np.ndarray, name: str = "object", extras: dict | None =
         for view, target in zip(tree["bufferViews"], _TARGETS, strict=True):
             view["target"] = target
 
-    return mesh.export(file_type="glb", include_normals=True, tree_postprocessor=finish)
+    data = mesh.export(file_type="glb", include_normals=True, tree_postprocessor=finish)
+    assert isinstance(data, bytes)
+    return data

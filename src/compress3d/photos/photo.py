@@ -19,31 +19,19 @@ SMALL_OBJECT, LARGE_OBJECT = 0.05, 0.95  # of the picture: below few pixels are 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph as the network sees it, and what was done to it.
-
-    Attributes:
-        path: its file.
-        image: uint8 (S, S, 3).
-        size: width and height of the upright photograph.
-        mode, format, orientation, notes: as in `reading.Decoded`.
-        method: what became of the background, in words.
-        share: of the photograph that was kept as object, in [0, 1].
-        crop: left, top, right, bottom of the square that the network sees, in pixels of the upright photograph; it may
-            reach beyond it.
-        warnings: what makes the result doubtful.
-    """
+    """A photograph as the network sees it, and what was done to it."""
 
     path: Path
-    image: np.ndarray
-    size: tuple[int, int]
+    image: np.ndarray  # uint8 (S, S, 3)
+    size: tuple[int, int]  # this and the next four as in `reading.Decoded`
     mode: str
     format: str
     orientation: int
     notes: tuple[str, ...]
-    method: str
-    share: float
-    crop: tuple[int, int, int, int]
-    warnings: tuple[str, ...] = ()
+    method: str  # what became of the background, in words
+    share: float  # of the photograph that was kept as object, in [0, 1]
+    crop: tuple[int, int, int, int]  # left, top, right, bottom in the upright photograph, or beyond it
+    warnings: tuple[str, ...] = ()  # what makes the result doubtful
 
     @property
     def line(self) -> str:
@@ -55,27 +43,16 @@ class Photo:
 
 
 def prepare(path: str | Path, image_size: int, method: str = "auto", background: str = "black") -> Photo:
-    """Read one photograph and frame its object.
+    """Read one photograph, any picture file, and frame its object.
 
     Args:
-        path: any picture file; see `reading.decode`.
+        path, method: see `reading.decode`, and `background.segment` for how the background is found.
         image_size: S, side of the pictures that the network sees.
-        method: how the background is found, one of `METHODS`; see `background.segment`.
         background: what the network was trained on, "black", "white" or "random" (light grey); it replaces the other.
 
     Raises:
         DataError: the file cannot be read, or nothing is left of it without its background.
         ConfigError: there is no such background method.
-
-    Example:
-        >>> import tempfile
-        >>> from compress3d.data.testset import open_test_set
-        >>> from compress3d.photos import synthetic
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     synthetic.on_paper(synthetic.rgba_image(open_test_set(), 0, 0)).save(f"{folder}/a.jpg")
-        ...     photo = prepare(f"{folder}/a.jpg", 64)
-        >>> photo.image.shape, photo.method
-        ((64, 64, 3), 'plain border removed')
     """
     if method not in METHODS:
         raise ConfigError(f"background {method!r}", "does not exist", f"choose one of {', '.join(METHODS)}")
@@ -87,34 +64,24 @@ def prepare(path: str | Path, image_size: int, method: str = "auto", background:
         raise DataError(path, problem, "use --background keep, or a background of another colour than the object")
     height, width = found.alpha.shape
     crop = frame.square(box) if found.segmented else frame.square((0, 0, width, height), fill=1, below=0)
-    share = float((found.alpha > 127).mean())
-    wide, high = read.factor
-    left, top, side = crop
-    doubts = _doubts(box, (width, height), share, side * max(wide, high), image_size, found.segmented)
     image = frame.resample(read.pixels, found.alpha, crop, image_size, frame.BACKGROUND_GREY[background])
-    in_file = tuple(round(v) for v in (left * wide, top * high, (left + side) * wide, (top + side) * high))
+    (wide, high), (left, top, side) = read.factor, crop
+    doubts, seen, share = list(found.warnings), side * max(wide, high), float((found.alpha > 127).mean())
+    if seen < image_size:
+        doubts.append(f"what the network sees is {seen:.0f} pixels wide in the file, its input {image_size}: enlarged")
+    if found.segmented:
+        edges = zip(("left", "upper", "right", "lower"), box, (0, 0, width, height), strict=True)
+        if cut := [name for name, here, end in edges if here == end]:
+            doubts.append(f"the object touches the {' and '.join(cut)} edge: it may be cut off")
+        if share < SMALL_OBJECT:
+            doubts.append(f"the object covers {share:.1%} of the picture: go nearer")
+        if share > LARGE_OBJECT:
+            doubts.append(f"the object covers {share:.0%} of the picture: no background was recognised")
+    in_file = round(left * wide), round(top * high), round((left + side) * wide), round((top + side) * high)
     return Photo(
         Path(path), image, read.size, read.mode, read.format, read.orientation, read.notes, found.method, share,
-        in_file, (*found.warnings, *doubts),
+        in_file, tuple(doubts),
     )  # fmt: skip
-
-
-def _doubts(box: tuple, size: tuple, share: float, side: float, image_size: int, segmented: bool) -> list[str]:
-    """What the framing says against a photograph; `box`, `size` in working pixels, the crop's `side` in the file's."""
-    found = []
-    if side < image_size:
-        found.append(f"what the network sees is {side:.0f} pixels wide in the file, its input {image_size}: enlarged")
-    if not segmented:
-        return found
-    edges = zip(("left", "upper", "right", "lower"), box, (0, 0, *size), strict=True)
-    cut = [name for name, here, end in edges if here == end]
-    if cut:
-        found.append(f"the object touches the {' and '.join(cut)} edge: it may be cut off")
-    if share < SMALL_OBJECT:
-        found.append(f"the object covers {share:.1%} of the picture: go nearer")
-    if share > LARGE_OBJECT:
-        found.append(f"the object covers {share:.0%} of the picture: no background was recognised")
-    return found
 
 
 def prepare_all(

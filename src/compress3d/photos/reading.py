@@ -1,13 +1,15 @@
-"""Any picture file to upright 8-bit sRGB with alpha, at most 2047 pixels a side, in little memory.
+"""Which files are meant, and any picture file to upright 8-bit sRGB with alpha, at most 2047 pixels a side.
 
 A picture of 50 megapixels is decoded, shrunk a band of rows at a time and let go; only the small one is kept.
 """
 
 from __future__ import annotations
 
+import glob
 import io
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,26 +42,67 @@ _TURNS = {  # by EXIF orientation
     8: ("turned left", Image.Transpose.ROTATE_90),
 }
 _REMEDY = "save the picture again as JPEG or PNG"
+#: Endings taken from a folder or a pattern; a file that is named itself is tried whatever its name.
+SUFFIXES = frozenset(
+    ".avif .bmp .gif .heic .heif .j2k .jfif .jp2 .jpe .jpeg .jpg .mpo .pbm .pgm .png .pnm .ppm .psd .qoi .tga .tif"
+    " .tiff .webp".split()
+)
+_ENDINGS = "*.jpg, *.png, *.webp or *.tif"
+
+
+def collect(names: Iterable[str | Path]) -> list[Path]:
+    """Picture files behind names, each once, in the order given; a folder's by name, IMG_2 before IMG_10.
+
+    Args:
+        names: files, folders (their own pictures, not those of folders below) and patterns such as `shots/*.jpg`. A
+            single file that does not exist is kept: reading it says so, as of any other broken photo.
+
+    Raises:
+        DataError: there is no name, or a folder or pattern holds no picture.
+    """
+    found: dict[Path, None] = {}
+    for name in names:
+        path = Path(name)
+        inside = [path]
+        if path.is_dir():
+            inside = _pictures(path.iterdir())
+            if not inside:
+                raise DataError(path, "holds no picture", f"name a folder with files such as {_ENDINGS}")
+        elif not path.exists() and glob.has_magic(str(name)):
+            inside = _pictures(Path(hit) for hit in glob.glob(str(name), recursive=True))
+            if not inside:
+                raise DataError(str(name), "matches no picture", f"give a pattern that files such as {_ENDINGS} fit")
+        found.update(dict.fromkeys(inside))
+    if not found:
+        raise DataError("photos", "none were named", "name picture files, a folder of them, or a pattern")
+    return list(found)
+
+
+def _pictures(paths: Iterable[Path]) -> list[Path]:
+    # macOS puts a "._IMG_1.jpg" beside each file on foreign disks: it holds no picture.
+    kept = (path for path in paths if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    return sorted((path for path in kept if path.is_file()), key=_natural)
+
+
+def _natural(path: Path) -> tuple:
+    """Sorts numbers in names by value."""
+    words = re.split(r"(\d+)", path.name.lower())
+    return (str(path.parent), [int(word) if word.isdigit() else word for word in words], path.name)
+
+
+# -- one picture -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture as read.
+    """A picture as read."""
 
-    Attributes:
-        pixels: uint8 (h, w, 4), sRGB with straight alpha, upright.
-        size: width and height of the whole upright picture; `pixels` may be smaller by `factor`.
-        mode, format: as Pillow calls them, such as "CMYK" and "JPEG".
-        orientation: EXIF value 1..8; 1 is upright.
-        notes: what was done to it, in words.
-    """
-
-    pixels: np.ndarray
-    size: tuple[int, int]
-    mode: str
+    pixels: np.ndarray  # uint8 (h, w, 4), sRGB with straight alpha, upright
+    size: tuple[int, int]  # width and height of the whole upright picture; `pixels` may be smaller by `factor`
+    mode: str  # this and `format` as Pillow calls them, such as "CMYK" and "JPEG"
     format: str
-    orientation: int
-    notes: tuple[str, ...]
+    orientation: int  # EXIF value 1..8; 1 is upright
+    notes: tuple[str, ...]  # what was done to it, in words
 
     @property
     def factor(self) -> tuple[float, float]:
@@ -75,16 +118,9 @@ def decode(path: str | Path) -> Decoded:
 
     Raises:
         DataError: the file is missing, empty, no picture, damaged, smaller than 8 pixels a side, or too large.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Image.new("CMYK", (300, 200)).save(f"{folder}/a.jpg")
-        ...     decode(f"{folder}/a.jpg").pixels.shape
-        (200, 300, 4)
     """
     path = Path(path)
-    _check_file(path)
+    head = _head(path)
     try:
         with _large_pictures_allowed(), Image.open(path, formats=_known_formats()) as image:
             _check_size(path, image)
@@ -92,26 +128,26 @@ def decode(path: str | Path) -> Decoded:
     except DataError:
         raise
     except UnidentifiedImageError:
-        raise DataError(path, f"is no picture that can be read ({_guess(path)})", _REMEDY) from None
+        raise DataError(path, f"is no picture that can be read ({_guess(head)})", _REMEDY) from None
     except Exception as error:  # Pillow: OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError ...
         raise DataError(path, f"is a damaged picture ({error})", "copy it from the camera again") from None
 
 
-def _check_file(path: Path) -> None:
+def _head(path: Path) -> bytes:
+    """The first bytes of a file."""
     if path.is_dir():
         raise DataError(path, "is a folder", "name the pictures in it")
     try:
         with open(path, "rb") as file:
-            empty = not file.read(1)
+            head = file.read(512)
     except OSError as error:
         raise DataError(path, f"cannot be read ({error.strerror})", "check its name and permissions") from None
-    if empty:
+    if not head:
         raise DataError(path, "is empty (0 bytes)", "copy it from the camera again")
+    return head
 
 
-def _guess(path: Path) -> str:
-    with open(path, "rb") as file:
-        head = file.read(512)
+def _guess(head: bytes) -> str:
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
         return "HEIC, as iPhones write it"
     try:
@@ -143,20 +179,17 @@ def _check_size(path: Path, image: Image.Image) -> None:
     width, height = image.size
     if min(width, height) < MIN_SIDE:
         raise DataError(path, f"is {width}x{height} pixels: too small to show an object", "give a larger picture")
-    most = min(MOST_PIXELS, int(_PEAK / _PEAK_BYTES.get(image.format, 5)))
+    most = min(MOST_PIXELS, int(_PEAK / _PEAK_BYTES.get(image.format or "", 5)))
     if width * height > most:
-        raise DataError(
-            path,
-            f"has {width * height / 1e6:.0f} megapixels; of {image.format} pictures up to {most / 1e6:.0f} are read",
-            "make it smaller: 1 megapixel is plenty for networks that see 128 x 128 pixels or less",
-        )
+        read = f"of {image.format} pictures up to {most / 1e6:.0f} are read"
+        remedy = "make it smaller: 1 megapixel is plenty for networks that see 128 x 128 pixels or less"
+        raise DataError(path, f"has {width * height / 1e6:.0f} megapixels; {read}", remedy)
 
 
 def _decode(image: Image.Image) -> Decoded:
-    mode, kind, size, notes = image.mode, image.format, image.size, []  # of JPEG now: drafts are smaller
+    mode, kind, size = image.mode, image.format or "", image.size  # of JPEG now: drafts are smaller
     frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        notes.append(f"first of {frames} frames")
+    notes = [f"first of {frames} frames" if frames > 1 else ""]
     if kind in ("JPEG", "MPO"):
         # libjpeg decodes at 1/2, 1/4 or 1/8: 50 megapixels in 0.2 s and 1/64 of the memory
         image.draft(None, (WORKING_SIDE, WORKING_SIDE))
@@ -167,16 +200,13 @@ def _decode(image: Image.Image) -> Decoded:
     profile = image.info.get("icc_profile")
     small, depth = _shrunk(image)
     image.close()
-    notes += [depth] if depth else []
-    small, note = _srgb(small, profile)
-    notes += [note] if note else []
+    small, unusable = _srgb(small, profile)
     if left in _TURNS:
         small = small.transpose(_TURNS[left][1])
-    if orientation in _TURNS:
-        notes.append(f"{_TURNS[orientation][0]} (EXIF {orientation})")
+    notes += [depth, unusable, f"{_TURNS[orientation][0]} (EXIF {orientation})" if orientation in _TURNS else ""]
     if left >= 5:
         size = size[::-1]
-    return Decoded(np.array(small), size, mode, kind, orientation, tuple(notes))
+    return Decoded(np.array(small), size, mode, kind, orientation, tuple(filter(None, notes)))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -191,23 +221,22 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _shrunk(image: Image.Image) -> tuple[Image.Image, str]:
-    """Means over squares of pixels, band by band, so that no second picture of full size is ever made.
-
-    Returns:
-        The small picture in a mode of 8 bits a channel, and what was done to deep pixels ("" where there are none).
-    """
+    """Means over squares of pixels, in a mode of 8 bits a channel, and what was done to deep pixels, if anything."""
+    # Band by band, so that no second picture of full size is ever made.
     factor = max(1, max(image.size) // WORKING_SIDE)
     width, height = image.size
     rows = max(factor, _BAND // width // factor * factor)
     low, high, words = _range(image, rows) if image.mode in _DEEP else (0.0, 1.0, "")
-    small = None
-    for top in range(0, height, rows):
-        band = image.crop((0, top, width, min(height, top + rows)))
-        part = _eight_bit(band, low, high).reduce(factor)
-        if small is None:
-            small = Image.new(part.mode, (-(-width // factor), -(-height // factor)))
-        small.paste(part, (0, top // factor))
+    parts = [_eight_bit(band, low, high).reduce(factor) for band in _bands(image, rows)]
+    small = Image.new(parts[0].mode, (-(-width // factor), -(-height // factor)))
+    for number, part in enumerate(parts):
+        small.paste(part, (0, number * rows // factor))
     return small, words
+
+
+def _bands(image: Image.Image, rows: int) -> Iterator[Image.Image]:
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(image.height, top + rows)))
 
 
 def _eight_bit(band: Image.Image, low: float, high: float) -> Image.Image:
@@ -221,9 +250,8 @@ def _eight_bit(band: Image.Image, low: float, high: float) -> Image.Image:
 
 def _range(image: Image.Image, rows: int) -> tuple[float, float, str]:
     """Which values become 0 and 255, and how to say it."""
-    ends = []
-    for top in range(0, image.height, rows):
-        values = np.asarray(image.crop((0, top, image.width, min(image.height, top + rows))))
+    ends: list[float] = []
+    for values in map(np.asarray, _bands(image, rows)):
         values = values[np.isfinite(values)]
         ends += [values.min(), values.max()] if values.size else []
     low, high = (float(min(ends)), float(max(ends))) if ends else (0.0, 0.0)
@@ -245,13 +273,13 @@ def _srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
     """The picture as RGBA in sRGB, and a note where a profile could not be used."""
     if not profile:
         return image.convert("RGBA"), ""
-    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
-    colours = image.convert({"LA": "L", "RGBA": "RGB"}[image.mode]) if alpha else image
+    colours = image.convert({"LA": "L", "RGBA": "RGB"}.get(image.mode, image.mode))
     try:
         source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(colours, source, target, outputMode="RGB")
+        assert converted is not None  # it is, out of place
     except (ImportError, OSError, ValueError, ImageCms.PyCMSError):  # ImportError: Pillow built without Little CMS
         return image.convert("RGBA"), "colour profile ignored (unusable)"
-    if alpha:
-        converted.putalpha(alpha)
+    if image.mode in ("LA", "RGBA"):
+        converted.putalpha(image.getchannel("A"))
     return converted.convert("RGBA"), ""

@@ -18,24 +18,15 @@ from compress3d.photos import Photo, photo_tensor
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """One object out of photographs.
+    """One object out of photographs."""
 
-    Attributes:
-        run, setting: the network, and the rate at which the photographs were sent.
-        photos: the photographs as the network saw them.
-        probability: float32 (G, G, G) in [0, 1], indexed [x, y, z]: Y up, front towards -Z.
-        threshold: a voxel is occupied above it.
-        bytes_per_view: what was sent for a photograph, on average.
-        received: uint8 (V, S, S, 3), the images as the receiver sees them; None for models that send no image.
-    """
-
-    run: Experiment
-    setting: OperatingPoint
-    photos: list[Photo]
-    probability: np.ndarray
-    threshold: float
-    bytes_per_view: float
-    received: np.ndarray | None
+    run: Experiment  # the network
+    setting: OperatingPoint  # the rate at which the photographs were sent
+    photos: list[Photo]  # as the network saw them
+    probability: np.ndarray  # float32 (G, G, G) in [0, 1], indexed [x, y, z]: Y up, front towards -Z
+    threshold: float  # a voxel is occupied above it
+    bytes_per_view: float  # what was sent for a photograph, on average
+    received: np.ndarray | None  # uint8 (V, S, S, 3) as the receiver sees them; None for models that send no image
 
     @property
     def occupancy(self) -> np.ndarray:
@@ -76,24 +67,19 @@ def reconstruct(
     Raises:
         ConfigError: the run makes no voxels or does not serve the rate; the threshold is out of range.
         CheckpointError: its weights are missing.
-
-    Example:
-        >>> found = reconstruct([prepare("chair.jpg", 64)], get_experiment("demo/implicit-r384-s0"))  # doctest: +SKIP
-        >>> found.occupancy.shape                                                                     # doctest: +SKIP
-        (32, 32, 32)
     """
-    check(run, rate, threshold)
-    point = run.operating_point(rate)
+    point = check(run, rate, threshold)
     sent = output(run, load_model(run), photo_tensor(photos), point)
+    assert sent.probabilities is not None  # `check`
     received = None if sent.images is None else sent.images[0].permute(0, 2, 3, 1).contiguous().numpy()
     probability, cost = sent.probabilities[0].numpy(), float(sent.bytes.mean())
     return Reconstruction(run, point, list(photos), probability, threshold, cost, received)
 
 
-def check(run: Experiment, rate: float | None = None, threshold: float = THRESHOLD) -> None:
-    """Whether `reconstruct` can serve these, before any photograph is read; errors as there."""
+def check(run: Experiment, rate: float | None = None, threshold: float = THRESHOLD) -> OperatingPoint:
+    """The operating point if `reconstruct` can serve these, before any photograph is read; errors as there."""
     if not run.model.makes_voxels:
         raise ConfigError(run.id, "compresses images and makes no voxels", "choose another run; `compress3d runs`")
-    run.operating_point(rate)
     if not 0 <= threshold < 1:
         raise ConfigError(f"threshold {threshold:g}", "is not in [0, 1)", "give a probability such as 0.4")
+    return run.operating_point(rate)

@@ -25,11 +25,10 @@ def on_paper(
     view: Image.Image, size: tuple[int, int] = (900, 1200), width: float = 0.7, at: tuple[float, float] = (0.5, 0.5),
     paper: tuple[int, int, int] = PAPER, shade: float = 30, noise: float = 3, seed: int = 0,
 ) -> Image.Image:  # fmt: skip
-    """An object photographed on plain paper, lit from one side, with a little sensor noise: RGB of `size`.
+    """An object, RGBA, photographed on plain paper, lit from one side, with a little sensor noise: RGB of `size`.
 
     Args:
-        view: RGBA.
-        size: width and height of the photograph.
+        view, size: the object; width and height of the photograph.
         width, at: of the view and of its middle, as fractions of the photograph's shorter side, and of both sides.
         paper: its colour; the far corner is darker than the near one by `shade` of 255.
         noise, seed: standard deviation, of 255.
@@ -46,10 +45,7 @@ def in_room(
 ) -> Image.Image:  # fmt: skip
     """An object in a crowded room: wall, floor, and other objects of the store behind it: RGB of `size`.
 
-    Args:
-        view, size, width: as in `on_paper`.
-        store, things: whose objects stand behind, and how many.
-        seed: what stands where.
+    `view`, `size` and `width` are as in `on_paper`; `things` objects of `store` stand behind, `seed` says where.
     """
     rng = np.random.default_rng(seed)
     wide, high = size
@@ -73,7 +69,7 @@ def photographs(store: Store, row: int, folder: Path, views: Sequence[int] = (0,
     turned = Image.Exif()
     turned[0x0112] = 6
     upright = on_paper(second, (900, 1200), at=(0.55, 0.4), paper=(214, 208, 196), seed=1)
-    pictures = {
+    pictures: dict[str, tuple[Image.Image, dict]] = {
         "paper.jpg": (on_paper(first, (1600, 1200)), {"quality": 88}),
         "telephone.jpg": (upright.transpose(Image.Transpose.ROTATE_90), {"quality": 88, "exif": turned}),
         "cut-out.png": (third.resize((401, 401)), {}),
@@ -89,11 +85,9 @@ def _pasted(picture: Image.Image, view: Image.Image, width: float, at: tuple[flo
     side = round(width * min(picture.size))
     large = view.convert("RGBa").resize((side, side), Image.Resampling.BICUBIC).convert("RGBA")
     steep = max(1.0, side / view.width)
-    alpha = large.getchannel("A").point(lambda value: round(127.5 + steep * (value - 127.5)))  # clipped by Pillow
-    large.putalpha(alpha)
-    corner = tuple(round(share * full - side / 2) for share, full in zip(at, picture.size, strict=True))
+    large.putalpha(large.getchannel("A").point(lambda value: round(127.5 + steep * (value - 127.5))))  # Pillow clips
     picture = picture.copy()
-    picture.paste(large, corner, large)
+    picture.paste(large, (round(at[0] * picture.width - side / 2), round(at[1] * picture.height - side / 2)), large)
     return picture
 
 
