@@ -19,10 +19,10 @@ import compress3d.engine.sources as sources_module
 from compress3d.baselines.experiments import Pix2VoxConfig
 from compress3d.data.loader import Batch, to_float
 from compress3d.engine.distributed import ProcessGroup
-from compress3d.engine.experiment import DataConfig, OptimConfig, get_experiment
+from compress3d.engine.experiment import DataConfig, DataSource, OptimConfig, get_experiment
 from compress3d.engine.hardware import choose_precision, native_bfloat16
 from compress3d.engine.optim import parameter_groups, schedule
-from compress3d.engine.sources import batches
+from compress3d.engine.sources import batches, open_sources
 from compress3d.engine.step import Step
 from compress3d.engine.train import Trainer, train
 from compress3d.joint.compression import CompressionRNN
@@ -280,6 +280,18 @@ def test_sizes_and_seeds_reach_the_loader(run, monkeypatch):
     given = batches(replace(run, seed=5).variant("", seed=5, batch_size=7, steps=11), []).given
     expected = {"batch_size": 7, "steps": 11, "seed": 5, "image_size": 32, "grid": 16}
     assert expected.items() <= given.items()
+
+
+def test_a_source_gives_the_clean_objects_of_its_split_as_often_as_it_says(run, monkeypatch):
+    class Fake:
+        def select(self, split, clean):
+            assert clean
+            return {"train": np.array([0, 2]), "val": np.array([1])}[split]
+
+    monkeypatch.setattr(sources_module, "ensure", {"one": Fake(), "two": Fake()}.__getitem__)
+    given = (DataSource("one", repeat=3), DataSource("two", split="val"))
+    found = open_sources(run.variant("", sources=given))
+    assert [rows.tolist() for _, rows in found] == [[0, 2, 0, 2, 0, 2], [1]]
 
 
 @pytest.mark.parametrize("name, seen", [
