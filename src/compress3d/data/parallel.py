@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
@@ -17,12 +17,10 @@ B = TypeVar("B")
 
 
 def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2) -> Iterator[B]:
-    """`map(function, items)` in `workers` processes; 0 works in this one.
+    """`map(function, items)` in `workers` processes; 0 works in this one. Function and items are pickled.
 
-    At most 4 results per worker are in flight: an object's views take 1.8 MB, and a fast producer would otherwise fill
-    the memory while the disk writes. The order is kept, so that a store's rows do not depend on the number of workers.
-
-    `function` must be importable by name: it is pickled, as are the items.
+    The order is kept, so that a store's rows do not depend on the number of workers. At most 4 results per worker are
+    in flight: an object's views take 1.8 MB, and would otherwise fill the memory while the disk writes.
 
     Raises:
         DataError: a process was ended from outside, as the system does when the memory is full.
@@ -35,7 +33,7 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
         yield from map(function, items)
         return
     with ProcessPoolExecutor(workers, initializer=_start_worker) as pool:
-        waiting = deque()
+        waiting: deque[Future[B]] = deque()
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
@@ -49,6 +47,14 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def attempt(function: Callable[[A], B], item: A) -> B | DataError:
+    """`function(item)`, or the DataError that it raises: errors cross processes as values."""
+    try:
+        return function(item)
+    except DataError as error:
+        return error
 
 
 def _start_worker() -> None:

@@ -23,8 +23,6 @@ def decode_view(data: bytes, name: str | Path) -> np.ndarray:
     Raises:
         DataError: the bytes are no complete PNG, or the picture is not RGBA of 137 x 137.
     """
-    if not data:
-        raise DataError(name, "is empty", REMEDY)
     _check_png(data, name)
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
@@ -42,7 +40,7 @@ def decode_view(data: bytes, name: str | Path) -> np.ndarray:
 def _check_png(data: bytes, name: str | Path) -> None:
     """Walk the chunks to the end: Pillow itself passes over a missing end and over damaged pixels."""
     if not data.startswith(_PNG_SIGNATURE):
-        raise DataError(name, "is no PNG picture", REMEDY)
+        raise DataError(name, "is no PNG picture" if data else "is empty", REMEDY)
     at, kind = len(_PNG_SIGNATURE), b""
     while kind != b"IEND":
         size = int.from_bytes(data[at : at + 4], "big")
@@ -59,8 +57,7 @@ def _check_png(data: bytes, name: str | Path) -> None:
 def decode_metadata(data: bytes, name: str | Path) -> np.ndarray:
     """Cameras from the bytes of `rendering_metadata.txt`: float32 `(24, 5)`.
 
-    Columns: azimuth and elevation in degrees, in-plane rotation, distance ratio, field of view. The camera stands at
-    ratio * 1.75 from the origin. The field of view, 25 in every file, was never applied by the renderer.
+    Columns as `camera.sample_cameras` draws them.
 
     Raises:
         DataError: not 24 lines of 5 finite numbers.

@@ -56,8 +56,7 @@ def parse_member(name: str) -> tuple[str, Key, str] | None:
     at = max((n for n, part in enumerate(parts[:-3]) if half_named(part)), default=None)
     if at is None or parts[0] == "__MACOSX":
         return None
-    half, file = half_named(parts[at]), parts[-1].lower()
-    between = tuple(part.lower() for part in parts[at + 3 : -1])
-    if file not in FILES[half] or between != _SUBFOLDER[half]:
+    half, synset, model, *between, file = (_HALVES[parts[at].lower()], *parts[at + 1 :])
+    if file.lower() not in FILES[half] or tuple(map(str.lower, between)) != _SUBFOLDER[half]:
         return None
-    return half, parts[at + 1 : at + 3], file
+    return half, (synset, model), file.lower()
