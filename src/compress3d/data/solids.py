@@ -94,15 +94,7 @@ class Frustum:
         circle = np.cos(angle)[:, None] * a + np.sin(angle)[:, None] * b
         rings = self.start + self.radius * circle, self.end + self.end_radius * circle
         vertices = np.concatenate([*rings, [self.start], [self.end]])
-        n, i = self.sides, np.arange(self.sides)
-        j = (i + 1) % n
-        faces = [
-            np.stack([i, j, j + n], 1),
-            np.stack([i, j + n, i + n], 1),
-            np.stack([np.full(n, 2 * n), j, i], 1),
-            np.stack([np.full(n, 2 * n + 1), i + n, j + n], 1),
-        ]
-        return vertices, np.concatenate(faces)
+        return vertices, tube(self.sides)
 
 
 class Ellipsoid:
@@ -174,10 +166,7 @@ class Extrusion:
         vertices[:n, first], vertices[:n, second] = self.polygon[:, 0], self.polygon[:, 1]
         vertices[n:, first], vertices[n:, second] = top[:, 0], top[:, 1]
         caps = np.array(triangulate(self.polygon))
-        i = np.arange(n)
-        j = (i + 1) % n
-        faces = [caps[:, ::-1], caps + n, np.stack([i, j, j + n], 1), np.stack([i, j + n, i + n], 1)]
-        return vertices, np.concatenate(faces)
+        return vertices, np.concatenate([caps[:, ::-1], caps + n, tube(n)[: 2 * n]])
 
 
 class SurfaceOfRevolution:
@@ -216,6 +205,14 @@ class SurfaceOfRevolution:
         loops = np.stack([number, np.roll(number, -1, 0), np.roll(number, -1, 1), np.roll(number, -1, (0, 1))], -1)
         bands = loops[:, : m if self.thickness is not None else m - 1]
         return vertices.reshape(-1, 3) + self.centre, bands[..., [0, 3, 1, 0, 2, 3]].reshape(-1, 3)
+
+
+def tube(n: int) -> np.ndarray:
+    """Triangles (4 n, 3) between two rings of n points, then of both ends around their middles, points 2 n, 2 n + 1."""
+    i = np.arange(n)
+    j, low, high = (i + 1) % n, np.full(n, 2 * n), np.full(n, 2 * n + 1)
+    corners = [(i, j, j + n), (i, j + n, i + n), (low, j, i), (high, i + n, j + n)]
+    return np.concatenate([np.stack(corner, 1) for corner in corners])
 
 
 def triangulate(polygon: np.ndarray) -> list[tuple[int, int, int]]:

@@ -6,9 +6,10 @@ duplicate of whom.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from compress3d.data.cad import flightgear, sweethome, torcs
 from compress3d.data.cad.groups import SAME_SHAPE, Place, assign, published_split
 from compress3d.data.cad.model import Model
 from compress3d.data.camera import VIEWS, sample_cameras
-from compress3d.data.parallel import ordered_map
+from compress3d.data.mesh import Mesh
+from compress3d.data.parallel import attempt, ordered_map
 from compress3d.data.render import SUPERSAMPLING, Renderer
 from compress3d.data.store import GRID, ObjectRecord, Store, StoreWriter
 from compress3d.data.voxelize import space_carve
@@ -33,7 +35,7 @@ TRANSPARENT = 0.75  # mean alpha of the pixels that are touched: mostly glass
 _PACKAGES = "sweethome3d-furniture, flightgear-data-ai or torcs-data"
 
 
-def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, limit: int | None = None) -> Store:
+def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2) -> Store:
     """Build the store of human-made models, or go on with an interrupted build.
 
     Args:
@@ -41,19 +43,14 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, 
             /usr/share where they are installed, or wherever `dpkg -x` put them. What is there is found by its content.
         out: the store's folder.
         workers: processes; 980 models take about 5 minutes with two. 0 works in this one.
-        limit: take only so many models, spread over all that there are; all where None.
 
-    Returns:
-        the store: views, voxels, and for every model category, title, creator, licence, link, flags, shape group and
-        split. Models that cannot be read are left out and listed in `store.info["skipped"]`. Views depend on the uid
-        alone; the rows stand in the order of the uids.
+    Models that cannot be read are left out and listed in `store.info["skipped"]`. Views depend on the uid alone; the
+    rows stand in the order of the uids.
 
     Raises:
         DataError: a source does not exist, or no source holds a model.
     """
     models = find_models(sources)
-    if limit is not None and limit < len(models):
-        models = [models[k * len(models) // limit] for k in range(limit)]
     listed = hashlib.sha256("\n".join(f"{model.uid} {model.licence}" for model in models).encode()).hexdigest()
     parameters = {
         "models": len(models), "listing": listed, "grid": GRID, "views": VIEWS, "supersampling": SUPERSAMPLING,
@@ -65,17 +62,21 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, 
             return writer.finish()
         places = dict(published_split())
         if any(model.uid not in places for model in models):
-            shapes, broken = _all_voxels(models, workers)
-            for uid, reason in broken.items():
-                writer.skip(uid, reason)
+            shapes = {}
+            made = tqdm(_made(_voxels, models, workers), total=len(models), disable=None, unit="model", desc="voxels")
+            for model, packed in made:
+                if isinstance(packed, DataError):
+                    writer.skip(model.uid, packed)
+                else:
+                    shapes[model.uid] = np.unpackbits(packed).astype(bool).reshape(GRID, GRID, GRID)
             places |= assign({model.uid: model.category for model in models if model.uid in shapes}, shapes, places)
         waiting = [model for model in models if model.uid not in writer.done]
-        made = ordered_map(_object, waiting, workers)
-        bar = tqdm(zip(waiting, made, strict=True), total=len(waiting), disable=None, unit="model", desc="views")
-        for model, (arrays, flags, problem) in bar:
-            if problem:
-                writer.skip(model.uid, problem)
+        made = _made(_object, waiting, workers)
+        for model, found in tqdm(made, total=len(waiting), disable=None, unit="model", desc="views"):
+            if isinstance(found, DataError):
+                writer.skip(model.uid, found)
             else:
+                arrays, flags = found
                 writer.add(_record(model, places[model.uid], flags), *arrays)
         return writer.finish()
     finally:
@@ -89,15 +90,15 @@ def find_models(sources: Iterable[str | Path]) -> list[Model]:
         DataError: a folder does not exist, a library is broken, or there is no model at all.
     """
     found: dict[str, Model] = {}
-    sources = [Path(source) for source in sources]
-    for source in sources:
+    folders = [Path(source) for source in sources]
+    for source in folders:
         if not source.is_dir():
             raise DataError(source, "is no folder", f"unpack {_PACKAGES} there (dpkg -x <package>.deb <folder>)")
         for package in (sweethome, flightgear, torcs):
             for model in package.find(source):
                 found.setdefault(model.uid, model)
     if not found:
-        where = ", ".join(map(str, sources)) or "sources"
+        where = ", ".join(map(str, folders)) or "sources"
         raise DataError(where, "holds no .sh3f library, no AI/Aircraft and no cars", f"unpack {_PACKAGES} there")
     return [found[uid] for uid in sorted(found)]
 
@@ -135,36 +136,27 @@ def _record(model: Model, place: Place, flags: list[str]) -> ObjectRecord:
     )  # fmt: skip
 
 
-def _object(model: Model) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray] | None, list[str], str]:
-    """Views, occupancy and cameras of one model, and its flags; or nothing, and what is wrong. Runs in a worker."""
-    try:
-        mesh = model.mesh()
-        cameras = cameras_of(model.uid)
-        render = Renderer(mesh)
-        rgba = np.stack([render(camera) for camera in cameras])
-        occupancy = space_carve(mesh, scene=render.scene)
-        flags = flags_of(np.ptp(mesh.vertices, axis=0), rgba[..., 3], int(occupancy.sum()))
-        return (rgba, occupancy, cameras), flags, "" if occupancy.any() else "no voxel is occupied"
-    except DataError as error:
-        return None, [], str(error)
+def _made(function: Callable, models: list[Model], workers: int) -> Iterator:
+    """Each model with what a function makes of it in a worker, or the DataError that says why there is nothing."""
+    return zip(models, ordered_map(functools.partial(attempt, function), models, workers), strict=True)
 
 
-def _voxels(model: Model) -> tuple[np.ndarray | None, str]:
-    """Packed occupancy of one model; or nothing, and what is wrong. Runs in a worker."""
-    try:
-        solid = space_carve(model.mesh())
-        return np.packbits(solid), "" if solid.any() else "no voxel is occupied"
-    except DataError as error:
-        return None, str(error)
+def _object(model: Model) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], list[str]]:
+    """Views, occupancy and cameras of one model, and its flags."""
+    mesh, cameras = model.mesh(), cameras_of(model.uid)
+    render = Renderer(mesh)
+    rgba = np.stack([render(camera) for camera in cameras])
+    occupancy = _solid(model, mesh, render.scene)
+    return (rgba, occupancy, cameras), flags_of(np.ptp(mesh.vertices, axis=0), rgba[..., 3], int(occupancy.sum()))
 
 
-def _all_voxels(models: list[Model], workers: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Occupancy by uid, and the reason for every model that has none."""
-    found = tqdm(ordered_map(_voxels, models, workers), total=len(models), disable=None, unit="model", desc="voxels")
-    shapes, broken = {}, {}
-    for model, (packed, problem) in zip(models, found, strict=True):
-        if problem:
-            broken[model.uid] = problem
-        else:
-            shapes[model.uid] = np.unpackbits(packed).astype(bool).reshape(GRID, GRID, GRID)
-    return shapes, broken
+def _voxels(model: Model) -> np.ndarray:
+    """Packed occupancy of one model."""
+    return np.packbits(_solid(model, model.mesh()))
+
+
+def _solid(model: Model, mesh: Mesh, scene=None) -> np.ndarray:
+    occupancy = space_carve(mesh, scene=scene)
+    if not occupancy.any():
+        raise DataError(model.path, f"model {model.uid} occupies no voxel", "leave this model out")
+    return occupancy

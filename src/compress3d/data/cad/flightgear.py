@@ -12,7 +12,6 @@ from compress3d.data.cad.ac3d import read_ac3d
 from compress3d.data.cad.model import Model
 from compress3d.data.mesh import Mesh
 
-PACKAGE = "flightgear-data-ai"
 NOSE = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])  # their nose looks along -X, ShapeNet's along -Z
 _URL = "https://packages.debian.org/flightgear-data-ai"
 _PICTURES = (".png", ".rgb", ".jpg")
@@ -32,28 +31,20 @@ def find(folder: Path) -> list[Model]:
     """Aircraft below a folder that holds AI/Aircraft."""
     models = []
     for path in sorted(folder.rglob("*.ac")):
-        parts = path.parts
-        top = next((k + 2 for k in range(len(parts) - 2) if parts[k : k + 2] == ("AI", "Aircraft")), None)
-        if top is None or top >= len(parts) - 1:
+        below = re.match(r"((?:.*?/)?AI/Aircraft/([^/]+))(?:/(.*))?$", path.parent.as_posix())
+        if not below or _PARTS.search(path.name.lower()):
             continue
-        inside = [part.lower() for part in parts[top:-1]]
-        if _PARTS.search(path.name.lower()) or any(part in ("light", "lights") for part in inside[1:]):
-            continue
-        home = Path(*parts[: top + 1])
-        models.append(Model(
-            uid=f"FG__{home.name}__{path.stem}", category=_category(home.name), title=home.name,
-            creator="FlightGear team", licence="GPL-2+", url=_URL, package=PACKAGE, path=path, read=read_mesh,
-            details={"home": home},
-        ))  # fmt: skip
+        home, name, folders = below.groups("")
+        if not {"light", "lights"} & set(folders.lower().split("/")):
+            models.append(Model(
+                uid=f"FG__{name}__{path.stem}", category=_category(name), title=name, creator="FlightGear team",
+                licence="GPL-2+", url=_URL, path=path, read=read_mesh, details={"home": Path(home)},
+            ))  # fmt: skip
     return models
 
 
 def read_mesh(model: Model) -> Mesh:
-    """Triangles of one aircraft without effects, nose towards -Z.
-
-    Raises:
-        DataError: the file is broken.
-    """
+    """Triangles of one aircraft without effects, nose towards -Z."""
     load = functools.partial(_load_texture, model.path.parent, model.details["home"])
     return read_ac3d(model.path, load, skip=lambda name: bool(_EFFECTS.search(name))).transformed(NOSE)
 
@@ -66,10 +57,8 @@ def _category(name: str) -> str:
 
 def _load_texture(folder: Path, home: Path, name: str) -> bytes | None:
     """A texture beside the model, else the first of that name in the aircraft's livery folders."""
-    beside = find_picture(folder, name)
-    if beside is None:
-        beside = _liveries(home).get(Path(name.replace("\\", "/")).stem.lower())
-    return None if beside is None else beside.read_bytes()
+    path = find_picture(folder, name) or _liveries(home).get(Path(name.replace("\\", "/")).stem.lower())
+    return path and path.read_bytes()
 
 
 def find_picture(folder: Path, name: str) -> Path | None:
@@ -85,8 +74,6 @@ def find_picture(folder: Path, name: str) -> Path | None:
 @functools.lru_cache(maxsize=4)
 def _liveries(home: Path) -> dict[str, Path]:
     """Pictures below an aircraft's folder by lower-case stem; the first folder in order wins."""
-    found: dict[str, Path] = {}
     pictures = [path for path in home.rglob("*") if path.suffix.lower() in _PICTURES and path.is_file()]
-    for path in sorted(pictures, key=lambda path: (str(path.parent), path.name)):
-        found.setdefault(path.stem.lower(), path)
-    return found
+    pictures.sort(key=lambda path: (str(path.parent), path.name), reverse=True)
+    return {path.stem.lower(): path for path in pictures}

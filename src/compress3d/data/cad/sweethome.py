@@ -16,14 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from compress3d.data.cad.classes import classify
-from compress3d.data.cad.licences import read_licence
+from compress3d.data.cad.labels import classify, read_licence
 from compress3d.data.cad.model import Model
 from compress3d.data.cad.obj import read_obj
 from compress3d.data.mesh import Mesh
 from compress3d.errors import DataError
 
-PACKAGE = "sweethome3d-furniture"
 CATALOGUE = "PluginFurnitureCatalog.properties"
 FRONT = np.diag([-1.0, 1.0, -1.0])  # Sweet Home 3D looks at fronts along +Z, ShapeNet along -Z
 _URL = "https://packages.debian.org/sweethome3d-furniture"
@@ -38,18 +36,13 @@ def find(folder: Path) -> list[Model]:
 
 
 def read_library(path: str | Path) -> list[Model]:
-    """The models of one library, in the catalogue's order.
-
-    Raises:
-        DataError: the file is no zip archive, or has no readable catalogue.
-    """
+    """The models of one library, in the catalogue's order. DataError: it is no zip archive with a catalogue."""
     path = Path(path)
-    archive = _open(path)
     texts = {}
-    for name in archive.namelist():
+    for name in _open(path).namelist():
         base = posixpath.basename(name).lower()
         if name == CATALOGUE or "licen" in base or base.endswith(".html"):
-            texts[name] = _member(path, name)
+            texts[name] = _member(path, name) or b""
     if CATALOGUE not in texts:
         raise DataError(path, f"holds no {CATALOGUE}", _REMEDY)
     entries: dict[int, dict[str, str]] = {}
@@ -62,11 +55,7 @@ def read_library(path: str | Path) -> list[Model]:
 
 
 def read_mesh(model: Model) -> Mesh:
-    """Triangles of one model: turned as the catalogue says, scaled to its width, height and depth, front -Z.
-
-    Raises:
-        DataError: a file in the archive is missing or broken.
-    """
+    """Triangles of one model: turned as the catalogue says, scaled to its width, height and depth, front -Z."""
     entry = model.details
     where = f"{model.path}!{entry['model']}"
     mesh = read_obj(entry["model"], functools.partial(_member, model.path), where)
@@ -108,9 +97,9 @@ def parse_properties(text: str) -> dict[str, str]:
 def _unescape(text: str) -> str:
     def character(match: re.Match) -> str:
         code = match[1]
-        if len(code) == 5:
-            return chr(int(code[1:], 16))
-        return {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}.get(code, code)
+        return (
+            chr(int(code[1:], 16)) if len(code) == 5 else {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}.get(code, code)
+        )
 
     return re.sub(r"\\(u[0-9a-fA-F]{4}|.)", character, text)
 
@@ -128,31 +117,25 @@ def _model(path: Path, entry: dict[str, str], texts: dict[str, bytes], house: st
     return Model(
         uid=f"{path.stem}__{name}", category=classify(name, title, entry.get("category", "")), title=title,
         creator=_MAKERS.get(path.stem, entry.get("creator", "")), licence=licence,
-        url=f"https://www.{page[0]}" if page else _URL, package=PACKAGE, path=path, read=read_mesh,
+        url=f"https://www.{page[0]}" if page else _URL, path=path, read=read_mesh,
         details={**details, "model": file},
     )  # fmt: skip
 
 
+@functools.lru_cache(maxsize=8)
 def _open(path: Path) -> zipfile.ZipFile:
     """An archive, kept open: its table of contents takes longer to read than a model."""
-    return _open_in(os.getpid(), path)
-
-
-@functools.lru_cache(maxsize=8)
-def _open_in(process: int, path: Path) -> zipfile.ZipFile:
-    """One for each process: forked processes would share one position in the file."""
     try:
         return zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(path, f"is no complete furniture library ({error})", _REMEDY) from None
 
 
-def _member(path: Path, name: str) -> bytes | None:
-    """Bytes of a file in the archive, None where there is none.
+os.register_at_fork(after_in_child=_open.cache_clear)  # forked processes would share one position in the file
 
-    Raises:
-        DataError: its bytes are damaged.
-    """
+
+def _member(path: Path, name: str) -> bytes | None:
+    """Bytes of a file in the archive, None where there is none; DataError where they are damaged."""
     try:
         return _open(path).read(name)
     except KeyError:

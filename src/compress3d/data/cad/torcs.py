@@ -10,12 +10,12 @@ import numpy as np
 
 from compress3d.data.cad.ac3d import read_ac3d
 from compress3d.data.cad.flightgear import find_picture
-from compress3d.data.cad.licences import copyright_holders, read_licence
+from compress3d.data.cad.labels import copyright_holders, read_licence
 from compress3d.data.cad.model import Model
 from compress3d.data.mesh import Material, Mesh
+from compress3d.data.solids import tube
 from compress3d.errors import DataError
 
-PACKAGE = "torcs-data"
 FRONT = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])  # their front is at +X, ShapeNet's at -Z
 TYRE, RIM = Material((0.06, 0.06, 0.06)), Material((0.6, 0.6, 0.62))
 SPOKES = 28  # corners of a wheel's rim
@@ -34,11 +34,7 @@ def find(folder: Path) -> list[Model]:
 
 
 def read_mesh(model: Model) -> Mesh:
-    """Triangles of one car with its four wheels, front towards -Z.
-
-    Raises:
-        DataError: a file is missing or broken.
-    """
+    """Triangles of one car with its four wheels, front towards -Z."""
     folder = model.path.parent
     shared = folder.parent.parent / "data" / "textures"
     load = functools.partial(_load_texture, (folder, shared))
@@ -90,11 +86,7 @@ def _cylinder(radius: float, width: float) -> tuple[np.ndarray, np.ndarray]:
     circle = np.stack([radius * np.cos(turn), radius * np.sin(turn), np.zeros(SPOKES)], 1)
     ring = [circle + [0, 0, z] for z in (-width / 2, width / 2)]
     points = np.concatenate([*ring, [[0, 0, -width / 2], [0, 0, width / 2]]])
-    i = np.arange(SPOKES)
-    j = (i + 1) % SPOKES
-    near, far = np.full(SPOKES, 2 * SPOKES), np.full(SPOKES, 2 * SPOKES + 1)
-    sides = [(i, j, j + SPOKES), (i, j + SPOKES, i + SPOKES), (near, j, i), (far, i + SPOKES, j + SPOKES)]
-    return points, np.concatenate([np.stack(side, 1) for side in sides])
+    return points, tube(SPOKES)
 
 
 def _section(text: str, name: str) -> str:
@@ -108,11 +100,8 @@ def _number(text: str, name: str, usual: float) -> float:
 
 
 def _load_texture(folders: tuple[Path, ...], name: str) -> bytes | None:
-    for folder in folders:
-        path = find_picture(folder, name)
-        if path:
-            return path.read_bytes()
-    return None
+    path = next(filter(None, (find_picture(folder, name) for folder in folders)), None)
+    return path and path.read_bytes()
 
 
 def _model(path: Path) -> Model:
@@ -121,5 +110,5 @@ def _model(path: Path) -> Model:
     licence = read_licence(text) or "GPL-2+"  # the package's licence where a car has no other
     return Model(
         uid=f"TORCS__{path.stem}", category="car", title=path.stem, creator=copyright_holders(text) or "TORCS team",
-        licence=licence, url=_URL, package=PACKAGE, path=path, read=read_mesh,
+        licence=licence, url=_URL, path=path, read=read_mesh,
     )  # fmt: skip
