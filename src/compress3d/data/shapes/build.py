@@ -81,7 +81,7 @@ def make(category: str, index: int, seed: int = 0) -> ProceduralObject:
     """
     _check(category)
     rng = np.random.default_rng(_entropy(CATEGORIES.index(category), index, seed=seed))
-    parts = FAMILIES[category](rng)
+    parts = list(FAMILIES[category](rng))
     rng.random(3)  # once a scale jitter; kept, because later draws depend on it
     materials, textures = appearance(rng, category)
     vertices, faces, normals, owners, count = [], [], [], [], 0
