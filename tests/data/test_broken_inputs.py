@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compress3d.data.binvox import decode_binvox
+from compress3d.data.shapenet.decode import decode_binvox
 from compress3d.data.shapenet import build_shapenet
 from compress3d.data.shapenet.decode import decode_metadata, decode_view
 from compress3d.data.shapenet.source import read_item

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from compress3d.data.binvox import decode_binvox
 from compress3d.data.shapenet import archive as archives
 from compress3d.data.shapenet.archive import Members
-from compress3d.data.shapenet.decode import REMEDY, decode_metadata, decode_view
+from compress3d.data.shapenet.decode import REMEDY, decode_binvox, decode_metadata, decode_view
 from compress3d.data.shapenet.layout import (
     CAMERA_FILE,
     FILES,

@@ -23,8 +23,8 @@ from compress3d.data.shapes.furniture import cabinet, lamp, table
 from compress3d.data.shapes.seating import bench, chair, sofa
 from compress3d.data.shapes.vehicles import airplane, car, watercraft
 from compress3d.data.solids import Solid, bounds
-from compress3d.data.store import ObjectRecord, Store, StoreWriter
-from compress3d.data.voxelize import GRID, bounding_cube, surface_voxels
+from compress3d.data.store import GRID, ObjectRecord, Store, StoreWriter
+from compress3d.data.voxelize import bounding_cube, surface_voxels
 from compress3d.errors import ConfigError
 
 FAMILIES = {
@@ -48,10 +48,7 @@ class ProceduralObject:
     high: np.ndarray
 
     def occupancy(self, grid: int = GRID) -> np.ndarray:
-        """bool (grid, grid, grid), indexed [x, y, z]: any of 2^3 samples inside a solid, or touched by a surface.
-
-        Samples alone would lose poles and sails thinner than half a voxel.
-        """
+        """bool (grid, grid, grid), indexed [x, y, z]: any of 2^3 samples inside a solid, or touched by a surface."""
         origin, side = bounding_cube(self.low, self.high)
         fine = grid * _SAMPLES
         centres = (np.arange(fine) + 0.5) / fine * side
@@ -60,13 +57,11 @@ class ProceduralObject:
             low, high = bounds(part)
             first = np.clip(np.floor((low - origin) / side * fine - 0.5).astype(int), 0, fine)
             last = np.clip(np.ceil((high - origin) / side * fine + 0.5).astype(int), 0, fine)
-            if (last <= first).any():
-                continue
-            box = tuple(slice(a, b) for a, b in zip(first, last, strict=False))
+            box = tuple(map(slice, first, last))
             axes = [origin[k] + centres[box[k]] for k in range(3)]
             inside[box] |= part.contains(np.stack(np.meshgrid(*axes, indexing="ij"), -1))
         solid = inside.reshape(grid, _SAMPLES, grid, _SAMPLES, grid, _SAMPLES).any((1, 3, 5))
-        return solid | surface_voxels(self.mesh, grid)
+        return solid | surface_voxels(self.mesh, grid)  # samples alone would lose poles thinner than half a voxel
 
 
 def make(category: str, index: int, seed: int = 0) -> ProceduralObject:
@@ -84,22 +79,18 @@ def make(category: str, index: int, seed: int = 0) -> ProceduralObject:
     parts = list(FAMILIES[category](rng))
     rng.random(3)  # once a scale jitter; kept, because later draws depend on it
     materials, textures = appearance(rng, category)
-    vertices, faces, normals, owners, count = [], [], [], [], 0
-    for part in parts:
-        v, f = part.mesh()
-        normals.append(crease_normals(v, f, part.crease_angle))
-        vertices.append(v)
-        faces.append(f + count)
-        owners.append(np.full(len(f), part.material))
-        count += len(v)
-    points, triangles = np.concatenate(vertices), np.concatenate(faces)
+    meshes = [part.mesh() for part in parts]
+    starts = np.cumsum([0, *(len(vertices) for vertices, _ in meshes)])
+    points = np.concatenate([vertices for vertices, _ in meshes])
+    triangles = np.concatenate([faces + start for (_, faces), start in zip(meshes, starts, strict=False)])
+    normals = [crease_normals(*mesh, part.crease_angle) for mesh, part in zip(meshes, parts, strict=True)]
     low, high = points.min(0), points.max(0)
     mesh = Mesh(
         vertices=((points - (low + high) / 2) * (1 / np.linalg.norm(high - low))).astype(np.float32),
         faces=triangles,
         normals=np.concatenate(normals).astype(np.float32),
         uv=_box_mapping(points[triangles], (high - low).max()).astype(np.float32),
-        material_of_face=np.concatenate(owners),
+        material_of_face=np.repeat([part.material for part in parts], [len(faces) for _, faces in meshes]),
         materials=materials,
         textures=textures,
     )
@@ -138,13 +129,7 @@ def _build_one(item: tuple[str, int], seed: int) -> tuple[np.ndarray, np.ndarray
 def build_shapes(
     out: str | Path, count: int, seed: int = 0, categories: list[str] | None = None, workers: int = 2
 ) -> Store:
-    """A store of `count` procedural objects, the categories in turn; all are training objects.
-
-    Args:
-        out: the store's folder.
-        count, seed: of all objects.
-        categories: which; all 13 where None.
-        workers: processes; 0 works in this one.
+    """A store in the folder `out` of `count` procedural training objects, the categories (None: all 13) in turn.
 
     Raises:
         ConfigError: a category does not exist.
@@ -162,13 +147,12 @@ def build_shapes(
     parameters = {"count": count, "seed": seed, **({} if chosen == CATEGORIES else {"categories": list(chosen)})}
     writer = StoreWriter.open(out, source="shapes", parameters=parameters, capacity=count)
     items = [(chosen[number % len(chosen)], number // len(chosen)) for number in range(count)]
-    items = [(category, index) for category, index in items if f"{category}-{index:05d}" not in writer.done]
-    built = ordered_map(partial(_build_one, seed=seed), items, workers)
-    bar = tqdm(total=count, initial=count - len(items), desc="shapes", disable=None, unit="object")
-    for (category, index), (rgba, occupancy, cameras) in zip(items, built, strict=True):
-        uid = f"{category}-{index:05d}"
-        record = ObjectRecord(uid, category, "shapes", split="train", licence="CC0-1.0", creator="compress3d")
-        writer.add(record, rgba, occupancy, cameras)
-        bar.update()
-    bar.close()
+    todo = [(f"{category}-{index:05d}", (category, index)) for category, index in items]
+    todo = [(uid, item) for uid, item in todo if uid not in writer.done]
+    built = ordered_map(partial(_build_one, seed=seed), [item for _, item in todo], workers)
+    with tqdm(total=count, initial=count - len(todo), desc="shapes", disable=None, unit="object") as bar:
+        for (uid, (category, _)), arrays in zip(todo, built, strict=True):
+            record = ObjectRecord(uid, category, "shapes", split="train", licence="CC0-1.0", creator="compress3d")
+            writer.add(record, *arrays)
+            bar.update()
     return writer.finish()
