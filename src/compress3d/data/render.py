@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from compress3d.data.camera import FOCAL, IMAGE_SIDE, pose, project
-from compress3d.data.mesh import Mesh
+from compress3d.data.mesh import Mesh, cross_product
 from compress3d.errors import DataError
 
 SUPERSAMPLING = 3  # rays a pixel and axis; 2 is twice as fast and a little rougher at edges
@@ -57,9 +57,7 @@ class Renderer:
         self.colours = 0.04 + 0.96 * colours  # nothing is darker than paint can be
         self.alphas = np.array([m.alpha for m in mesh.materials], np.float32)
         self.texture_of_material = np.array([m.texture for m in mesh.materials])
-        self.see_through = bool((self.alphas < 0.99).any()) or any(
-            t.shape[2] == 4 and (t[..., 3] < 250).any() for t in mesh.textures
-        )
+        self.see_through = (self.alphas < 0.99).any() or any((t[..., 3:] < 250).any() for t in mesh.textures)
         self.pyramids = [_mipmaps(texture) for texture in mesh.textures]
         self.texels_per_length = self._texture_scale()
         self.lights = (LIGHTS / np.linalg.norm(LIGHTS, axis=1, keepdims=True)).astype(np.float32)
@@ -97,18 +95,14 @@ class Renderer:
         origins = np.repeat(eye[None].astype(np.float32), count, 0)
         active = np.arange(count)
         for _ in range(LAYERS if self.see_through else 1):
-            hit = self.scene.run(
-                np.ascontiguousarray(origins[active]), np.ascontiguousarray(directions[active]), output=True
-            )
+            hit = self.scene.run(origins[active], directions[active], output=True)
             struck = hit["primID"] >= 0
             active = active[struck]
             if not len(active):
                 break
-            distance = hit["tfar"][struck]
-            shade, opacity = self._shade(
-                hit["primID"][struck], hit["u"][struck], hit["v"][struck], directions[active],
-                travelled[active] + distance, pixel_angle,
-            )  # fmt: skip
+            face, u, v, distance = (hit[key][struck] for key in ("primID", "u", "v", "tfar"))
+            seen_from = travelled[active] + distance
+            shade, opacity = self._shade(face, u, v, directions[active], seen_from, pixel_angle)
             weight = (1 - alpha[active]) * opacity
             colour[active] += weight[:, None] * shade
             alpha[active] += weight
@@ -116,8 +110,6 @@ class Renderer:
             travelled[active] += step
             origins[active] += directions[active] * step[:, None]
             active = active[alpha[active] < OPAQUE]
-            if not len(active):
-                break
         return colour, alpha
 
     def _shade(self, face, u, v, direction, distance, pixel_angle) -> tuple[np.ndarray, np.ndarray]:
@@ -144,8 +136,7 @@ class Renderer:
 
     def _texture_scale(self) -> np.ndarray:
         """Texture units that a unit of length crosses, for each face: chooses the level of the pyramid."""
-        edges = self.triangles[:, 1:] - self.triangles[:, :1]
-        area = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1)
+        area = np.linalg.norm(cross_product(self.triangles), axis=1)
         uv = self.mesh.uv[:, 1:] - self.mesh.uv[:, :1]
         uv_area = np.abs(uv[:, 0, 0] * uv[:, 1, 1] - uv[:, 0, 1] * uv[:, 1, 0])
         return np.sqrt(uv_area / np.maximum(area, 1e-12))
@@ -155,9 +146,8 @@ def _mipmaps(texture: np.ndarray, levels: int = 8) -> list[np.ndarray]:
     """A texture and its halvings, uint8."""
     pyramid = [texture]
     while min(pyramid[-1].shape[:2]) > 1 and len(pyramid) < levels:
-        last = pyramid[-1]
-        h, w = last.shape[0] // 2 * 2, last.shape[1] // 2 * 2
-        even = last[:h, :w].reshape(h // 2, 2, w // 2, 2, -1).astype(np.uint16)
+        h, w = (side // 2 for side in pyramid[-1].shape[:2])
+        even = pyramid[-1][: 2 * h, : 2 * w].reshape(h, 2, w, 2, -1).astype(np.uint16)
         pyramid.append((even.sum((1, 3)) // 4).astype(np.uint8))
     return pyramid
 

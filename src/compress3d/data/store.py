@@ -10,8 +10,7 @@ A store is a folder:
     voxels.npy      uint8 (N, 4096), np.packbits of the occupancy [x, y, z] in C order
     cameras.npy     float32 (N, 24, 5): azimuth and elevation in degrees, in-plane rotation, distance ratio, fov
 
-Raw arrays and not PNG: a worker reads 22,000 views a second from them, 1,800 through PIL. The price is room, 1.806 MB
-an object whatever it shows: 6 GB for 3,250 objects, 79 GB for the 43,783 of ShapeNet.
+Raw arrays and not PNG: a worker reads 22,000 views a second, 1,800 through PIL. The price is room, 1.806 MB an object.
 """
 
 from __future__ import annotations
@@ -58,22 +57,18 @@ _REMEDY = "delete this folder and build the store again (compress3d data build)"
 
 @dataclass(frozen=True)
 class ObjectRecord:
-    """What is known of one object beside its pixels.
-
-    `split` is "train", "val" or "test"; `group` joins near-duplicate shapes, never on both sides of a split;
-    `flags` names reasons not to train on it (flat, see-through, ...) and is empty for a clean object.
-    """
+    """What is known of one object beside its pixels."""
 
     uid: str
     category: str
     source: str
-    split: str = "train"
-    group: str = ""
+    split: str = "train"  # or "val" or "test"
+    group: str = ""  # joins near-duplicate shapes, never on both sides of a split
     title: str = ""
     creator: str = ""
     licence: str = ""
     url: str = ""
-    flags: str = ""
+    flags: str = ""  # reasons not to train on it (flat, see-through, ...), none for a clean object
 
 
 class Store:
@@ -83,7 +78,7 @@ class Store:
         path, name: the folder and its last part.
         rgb, alpha, voxels, cameras: memory maps, shapes as in the module's docstring.
         objects: list of ObjectRecord, one per row.
-        sha256: of the whole data set; it does not depend on the order in which the objects were built.
+        sha256: of the whole data set, in whatever order the objects were built.
         info: store.json as a dict.
 
     Example:
@@ -106,15 +101,16 @@ class Store:
             DataError: there is no finished store, or a file of it is missing, truncated or of another shape.
         """
         path = Path(path)
-        if not (path / "store.json").is_file():
-            raise DataError(path, "holds no finished store (no store.json)", "build it first: compress3d data build")
         try:
             info = json.loads((path / "store.json").read_text("utf-8"))
-            count, _, _ = info["objects"], info["sha256"], info["files"]
+            form, count, _, _ = info["format"], info["objects"], info["sha256"], info["files"]
+        except FileNotFoundError:
+            problem = "holds no finished store (no store.json)"
+            raise DataError(path, problem, "build it first: compress3d data build") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(path / "store.json", f"cannot be understood ({error!r})", _REMEDY) from None
-        if info.get("format") != FORMAT:
-            raise DataError(path, f"has store format {info.get('format')}, this version reads {FORMAT}", _REMEDY)
+        if form != FORMAT:
+            raise DataError(path, f"has store format {form}, this version reads {FORMAT}", _REMEDY)
         objects = [record for record, _ in _read_objects(path / "objects.jsonl")]
         if len(objects) != count:
             raise DataError(path / "objects.jsonl", f"lists {len(objects)} of {count} objects", _REMEDY)
@@ -218,8 +214,7 @@ class StoreWriter:
 
         Args:
             path: the folder that `finish` will make.
-            source: "shapes", "cad", "shapenet", ...
-            parameters: everything that decides the contents (JSON values); going on with others is refused.
+            source, parameters: everything that decides the contents (JSON values); others are refused when going on.
             capacity: about how many objects will come; the free space on the disk is checked for them first.
 
         Raises:
@@ -241,13 +236,9 @@ class StoreWriter:
         return writer
 
     def add(self, record: ObjectRecord, rgba: np.ndarray, occupancy: np.ndarray, cameras: np.ndarray) -> None:
-        """Append one object.
+        """Append one object of a new uid.
 
-        Args:
-            record: its uid must be new.
-            rgba: uint8 `(24, 137, 137, 4)`, straight (not premultiplied) alpha.
-            occupancy: bool `(32, 32, 32)`, indexed `[x, y, z]`.
-            cameras: float `(24, 5)`.
+        Args: uint8 `(24, 137, 137, 4)` with straight alpha, bool `(32, 32, 32)`, float `(24, 5)`.
 
         Raises:
             DataError: an array has another shape or type, no voxel is occupied, or a camera is not finite. Nothing is

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compress3d.data.mesh import Mesh
+from compress3d.data.mesh import Mesh, cross_product
 from compress3d.data.render import embree_scene
 from compress3d.data.store import GRID
 
@@ -59,14 +59,14 @@ def surface_voxels(mesh: Mesh, grid: int = GRID) -> np.ndarray:
     """Voxels that a mesh's surface passes through, found by points spread evenly over it and by its corners."""
     origin, side = bounding_cube(*(corner.astype(float) for corner in mesh.bounds))
     corners = mesh.vertices[mesh.faces].astype(float)
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    area = np.linalg.norm(cross_product(corners), axis=1) / 2
     edge = side / grid
     counts = np.maximum(1, np.ceil(area / (edge * edge) * DENSITY * DENSITY / 2)).astype(int)
     face = np.repeat(np.arange(len(corners)), counts)
     u, v = np.random.default_rng(0).random((2, counts.sum()))
     beyond = u + v > 1
     u[beyond], v[beyond] = 1 - u[beyond], 1 - v[beyond]
-    first, second, third = corners[face, 0], corners[face, 1], corners[face, 2]
+    first, second, third = corners[face].swapaxes(0, 1)
     points = first + u[:, None] * (second - first) + v[:, None] * (third - first)
     points = np.concatenate([points, corners.reshape(-1, 3)])
     index = np.clip(np.floor((points - origin) / edge).astype(int), 0, grid - 1)

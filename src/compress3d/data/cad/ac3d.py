@@ -173,8 +173,11 @@ class _Reader:
         self.material_of_face.append(np.full(len(corners), material))
 
     def mesh(self) -> Mesh:
-        parts = (self.vertices, self.faces, self.normals, self.uv, self.material_of_face)
-        return Mesh(*map(np.concatenate, parts), self.materials.materials, self.materials.textures)
+        return Mesh(
+            np.concatenate(self.vertices), np.concatenate(self.faces), np.concatenate(self.normals),
+            np.concatenate(self.uv), np.concatenate(self.material_of_face),
+            self.materials.materials, self.materials.textures,
+        )  # fmt: skip
 
 
 def _numbers(words: list[str], count: int) -> np.ndarray:

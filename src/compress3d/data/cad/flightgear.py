@@ -58,7 +58,7 @@ def _category(name: str) -> str:
 def _load_texture(folder: Path, home: Path, name: str) -> bytes | None:
     """A texture beside the model, else the first of that name in the aircraft's livery folders."""
     path = find_picture(folder, name) or _liveries(home).get(Path(name.replace("\\", "/")).stem.lower())
-    return path and path.read_bytes()
+    return path.read_bytes() if path else None
 
 
 def find_picture(folder: Path, name: str) -> Path | None:

@@ -101,7 +101,7 @@ def _number(text: str, name: str, usual: float) -> float:
 
 def _load_texture(folders: tuple[Path, ...], name: str) -> bytes | None:
     path = next(filter(None, (find_picture(folder, name) for folder in folders)), None)
-    return path and path.read_bytes()
+    return path.read_bytes() if path else None
 
 
 def _model(path: Path) -> Model:

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from compress3d.data.camera import sample_cameras
-from compress3d.data.mesh import Mesh, crease_normals
+from compress3d.data.mesh import Mesh, crease_normals, cross_product
 from compress3d.data.parallel import ordered_map
 from compress3d.data.render import Renderer
 from compress3d.data.shapes.appearance import appearance
@@ -104,8 +104,7 @@ def _check(category: str) -> None:
 
 def _box_mapping(corners: np.ndarray, extent: float) -> np.ndarray:
     """Texture coordinates (F, 3, 2) along the two axes that each face is most parallel to."""
-    normal = np.abs(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
-    axes = np.array([[2, 1], [0, 2], [0, 1]])[normal.argmax(1)]
+    axes = np.array([[2, 1], [0, 2], [0, 1]])[np.abs(cross_product(corners)).argmax(1)]
     return np.take_along_axis(corners, axes[:, None, :].repeat(3, 1), 2) / extent * _UV_REPEATS
 
 
