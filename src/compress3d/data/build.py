@@ -47,15 +47,14 @@ COMMANDS = {  # of stores that need input
 def ensure(name: str) -> Store:
     """The store called `name` in the cache; "shapes" and "smoke", which need no input, are made where they are missing.
 
-    Raises:
-        DataError: another store is missing; the message has the command that builds it.
+    A DataError says that another store is missing, and has the command that builds it.
     """
     if name == "smoke":
         return smoke_store()
     path = paths.cache() / name
+    if (path / "store.json").is_file():
+        return Store.open(path)
     if name == "shapes":
         return build("shapes", path)
-    if not (path / "store.json").is_file():
-        command = COMMANDS.get(name, "compress3d data build")
-        raise DataError(path, "holds no finished store (no store.json)", f"build it with `{command}`")
-    return Store.open(path)
+    command = COMMANDS.get(name, "compress3d data build")
+    raise DataError(path, "holds no finished store (no store.json)", f"build it with `{command}`")

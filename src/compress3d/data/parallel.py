@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from tqdm import tqdm
+
+from compress3d.data.store import Store, StoreWriter
 from compress3d.errors import DataError
 from compress3d.process import die_with_parent
 
+_PRINTED = 20  # objects left out that are named on the screen; the list beside the store has all
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -22,8 +27,7 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
     The order is kept, so that a store's rows do not depend on the number of workers. At most 4 results per worker are
     in flight: an object's views take 1.8 MB, and would otherwise fill the memory while the disk writes.
 
-    Raises:
-        DataError: a process was ended from outside, as the system does when the memory is full.
+    Raises DataError: a process was ended from outside, as the system does when the memory is full.
 
     Example:
         >>> list(ordered_map(abs, [-3, 2], workers=0))
@@ -49,12 +53,23 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
                 future.cancel()
 
 
-def attempt(function: Callable[[A], B], item: A) -> B | DataError:
-    """`function(item)`, or the DataError that it raises: errors cross processes as values."""
-    try:
-        return function(item)
-    except DataError as error:
-        return error
+def fill(writer: StoreWriter, items: dict[str, A], make: Callable[[A], tuple | DataError], workers: int) -> Store:
+    """Finish a store: make what it lacks of the items, by uid. `make` gives what `add` takes, or why there is nothing."""
+    todo, left_out = {uid: item for uid, item in items.items() if uid not in writer.done}, 0
+    made, done = ordered_map(make, todo.values(), workers), len(items) - len(todo)
+    with tqdm(total=len(items), initial=done, disable=None, unit="object", desc=writer.path.name) as bar:
+        for uid, result in zip(todo, made, strict=True):
+            if isinstance(result, DataError):
+                writer.skip(uid, result)
+                left_out += 1
+                if left_out <= _PRINTED:
+                    more = "; more are only listed" if left_out == _PRINTED else ""
+                    bar.write(f"left out: {result}{more}", file=sys.stderr)
+                bar.set_postfix_str(f"{left_out} left out", refresh=False)
+            else:
+                writer.add(*result)
+            bar.update()
+    return writer.finish()
 
 
 def _start_worker() -> None:

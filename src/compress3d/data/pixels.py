@@ -61,8 +61,7 @@ def composite(rgb: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.
 class BackgroundImages:
     """Crops of a folder of pictures, at any depth, in the order of their names (3D-R2N2's slides use PASCAL VOC).
 
-    Raises:
-        DataError: the folder is missing or holds no picture.
+    Raises DataError: the folder is missing or holds no picture.
 
     Example:
         >>> import tempfile

@@ -21,8 +21,7 @@ OPAQUE = 0.98
 def embree_scene(triangles: np.ndarray):
     """An Embree scene of triangles float32 (F, 3, 3); `scene.run(origins, directions, output=True)` casts rays.
 
-    Raises:
-        DataError: embreex is not installed.
+    Raises DataError: embreex is not installed.
     """
     try:
         from embreex import rtcore_scene

@@ -97,8 +97,7 @@ class Store:
     def open(cls, path: str | Path) -> Store:
         """Open a finished store; sizes and shapes are checked, contents are not (see `verify`).
 
-        Raises:
-            DataError: there is no finished store, or a file of it is missing, truncated or of another shape.
+        Raises DataError: there is no finished store, or a file of it is missing, truncated or of another shape.
         """
         path = Path(path)
         try:
@@ -217,8 +216,7 @@ class StoreWriter:
             source, parameters: everything that decides the contents (JSON values); others are refused when going on.
             capacity: about how many objects will come; the free space on the disk is checked for them first.
 
-        Raises:
-            DataError: the disk is too small, another build is at work there, or the folder holds another build.
+        Raises DataError: the disk is too small, another build is at work there, or the folder holds another build.
         """
         path = Path(path)
         writer = cls(path, source, json.loads(json.dumps(parameters or {}, sort_keys=True)))
@@ -236,13 +234,10 @@ class StoreWriter:
         return writer
 
     def add(self, record: ObjectRecord, rgba: np.ndarray, occupancy: np.ndarray, cameras: np.ndarray) -> None:
-        """Append one object of a new uid.
+        """Append one object: uint8 `(24, 137, 137, 4)` with straight alpha, bool `(32, 32, 32)`, float `(24, 5)`.
 
-        Args: uint8 `(24, 137, 137, 4)` with straight alpha, bool `(32, 32, 32)`, float `(24, 5)`.
-
-        Raises:
-            DataError: an array has another shape or type, no voxel is occupied, or a camera is not finite. Nothing is
-                written then; pass the reason to `skip`.
+        Raises DataError where an array has another shape or type, no voxel is occupied, or a camera is not finite.
+        Nothing is written then; pass the reason to `skip`.
         """
         if record.uid in self.done:
             raise DataError(record.uid, "stands in the store already", "give every object its own uid")
@@ -320,24 +315,21 @@ class StoreWriter:
 
     def _adopt_finished(self) -> None:
         """The store is there already: the same build needs no work, another one must not be overwritten."""
-        store = Store.open(self.path)
-        if any(store.info[key] != value for key, value in self._build.items()):
-            problem = f"holds another build ({store.info['source']} {store.info['parameters']})"
+        self.finished = Store.open(self.path)
+        info = self.finished.info
+        if any(info[key] != value for key, value in self._build.items()):
+            problem = f"holds another build ({info['source']} {info['parameters']})"
             raise DataError(self.path, problem, "choose another folder, or delete this one")
-        self.finished = store
-        self.done = {record.uid for record in store.objects} | set(store.info["skipped"])
+        self.done = {record.uid for record in self.finished.objects} | set(info["skipped"])
 
     def _check_build(self) -> None:
         """An interrupted build goes on only with the same source and parameters."""
-        note = self.work / "build.json"
+        note, mine = self.work / "build.json", json.dumps(self._build)
         if not note.exists():
-            write_atomically(note, json.dumps(self._build).encode())
-        with contextlib.suppress(ValueError):
-            theirs = json.loads(note.read_text("utf-8"))
-            if theirs == self._build:
-                return
-        self.close()
-        raise DataError(self.work, "is the rest of another build", "delete this folder")
+            write_atomically(note, mine.encode())
+        if note.read_bytes() != mine.encode():
+            self.close()
+            raise DataError(self.work, "is the rest of another build", "delete this folder")
 
     def _resume(self) -> None:
         """Go on behind the last row and line that reached the disk: a kill or a power cut may have lost some."""

@@ -33,8 +33,7 @@ def read_ac3d(
         load: bytes of a texture by the name that the file gives; None where there is none.
         skip: says for an object's name whether to leave it out with all that is in it.
 
-    Raises:
-        DataError: the file is missing or broken; the message gives the line.
+    Raises DataError: the file is missing or broken; the message gives the line.
     """
     try:
         lines = Path(path).read_bytes().decode("latin-1").split("\n")

@@ -6,10 +6,9 @@ duplicate of whom.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,7 @@ from compress3d.data.cad import flightgear, sweethome, torcs
 from compress3d.data.cad.groups import SAME_SHAPE, Place, assign, published_split
 from compress3d.data.cad.model import Model
 from compress3d.data.camera import VIEWS, sample_cameras
-from compress3d.data.mesh import Mesh
-from compress3d.data.parallel import attempt, ordered_map
+from compress3d.data.parallel import fill, ordered_map
 from compress3d.data.render import SUPERSAMPLING, Renderer
 from compress3d.data.store import GRID, ObjectRecord, Store, StoreWriter
 from compress3d.data.voxelize import space_carve
@@ -47,8 +45,7 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2) 
     Models that cannot be read are left out and listed in `store.info["skipped"]`. Views depend on the uid alone; the
     rows stand in the order of the uids.
 
-    Raises:
-        DataError: a source does not exist, or no source holds a model.
+    Raises DataError: a source does not exist, or no source holds a model.
     """
     models = find_models(sources)
     listed = hashlib.sha256("\n".join(f"{model.uid} {model.licence}" for model in models).encode()).hexdigest()
@@ -63,22 +60,15 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2) 
         places = dict(published_split())
         if any(model.uid not in places for model in models):
             shapes = {}
-            made = tqdm(_made(_voxels, models, workers), total=len(models), disable=None, unit="model", desc="voxels")
-            for model, packed in made:
+            found = tqdm(ordered_map(_voxels, models, workers), total=len(models), disable=None, unit="model")
+            for model, packed in zip(models, found, strict=True):
                 if isinstance(packed, DataError):
                     writer.skip(model.uid, packed)
                 else:
                     shapes[model.uid] = np.unpackbits(packed).astype(bool).reshape(GRID, GRID, GRID)
             places |= assign({model.uid: model.category for model in models if model.uid in shapes}, shapes, places)
-        waiting = [model for model in models if model.uid not in writer.done]
-        made = _made(_object, waiting, workers)
-        for model, found in tqdm(made, total=len(waiting), disable=None, unit="model", desc="views"):
-            if isinstance(found, DataError):
-                writer.skip(model.uid, found)
-            else:
-                arrays, flags = found
-                writer.add(_record(model, places[model.uid], flags), *arrays)
-        return writer.finish()
+        known = {model.uid: (model, places[model.uid]) for model in models if model.uid in places}
+        return fill(writer, known, _object, workers)
     finally:
         writer.close()
 
@@ -86,8 +76,7 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2) 
 def find_models(sources: Iterable[str | Path]) -> list[Model]:
     """All models below the folders, sorted by uid, each once.
 
-    Raises:
-        DataError: a folder does not exist, a library is broken, or there is no model at all.
+    Raises DataError: a folder does not exist, a library is broken, or there is no model at all.
     """
     found: dict[str, Model] = {}
     folders = [Path(source) for source in sources]
@@ -126,37 +115,28 @@ def flags_of(model_extent: np.ndarray, alpha: np.ndarray, voxels: int) -> list[s
     return [name for name, holds in reasons.items() if holds]
 
 
-def _record(model: Model, place: Place, flags: list[str]) -> ObjectRecord:
-    """A model's line in the store; the flags of the published split hold where it knows the model."""
-    published = model.uid in published_split()
-    return ObjectRecord(
+def _object(item: tuple[Model, Place]) -> tuple[ObjectRecord, np.ndarray, np.ndarray, np.ndarray] | DataError:
+    """Record, views, occupancy and cameras of one model, or why there is nothing. Published flags win over new ones."""
+    model, place = item
+    try:
+        mesh, cameras = model.mesh(), cameras_of(model.uid)
+        render = Renderer(mesh)
+        rgba = np.stack([render(camera) for camera in cameras])
+        occupancy = space_carve(mesh, scene=render.scene)
+    except DataError as error:
+        return error
+    flags = "|".join(sorted(flags_of(np.ptp(mesh.vertices, axis=0), rgba[..., 3], int(occupancy.sum()))))
+    record = ObjectRecord(
         uid=model.uid, category=model.category, source="cad", split=place.split, group=place.group, title=model.title,
         creator=model.creator, licence=model.licence, url=model.url,
-        flags=place.flags if published else "|".join(sorted(flags)),
+        flags=place.flags if model.uid in published_split() else flags,
     )  # fmt: skip
+    return record, rgba, occupancy, cameras
 
 
-def _made(function: Callable, models: list[Model], workers: int) -> Iterator:
-    """Each model with what a function makes of it in a worker, or the DataError that says why there is nothing."""
-    return zip(models, ordered_map(functools.partial(attempt, function), models, workers), strict=True)
-
-
-def _object(model: Model) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], list[str]]:
-    """Views, occupancy and cameras of one model, and its flags."""
-    mesh, cameras = model.mesh(), cameras_of(model.uid)
-    render = Renderer(mesh)
-    rgba = np.stack([render(camera) for camera in cameras])
-    occupancy = _solid(model, mesh, render.scene)
-    return (rgba, occupancy, cameras), flags_of(np.ptp(mesh.vertices, axis=0), rgba[..., 3], int(occupancy.sum()))
-
-
-def _voxels(model: Model) -> np.ndarray:
+def _voxels(model: Model) -> np.ndarray | DataError:
     """Packed occupancy of one model."""
-    return np.packbits(_solid(model, model.mesh()))
-
-
-def _solid(model: Model, mesh: Mesh, scene=None) -> np.ndarray:
-    occupancy = space_carve(mesh, scene=scene)
-    if not occupancy.any():
-        raise DataError(model.path, f"model {model.uid} occupies no voxel", "leave this model out")
-    return occupancy
+    try:
+        return np.packbits(space_carve(model.mesh()))
+    except DataError as error:
+        return error

@@ -25,8 +25,7 @@ def read_obj(name: str, load: Callable[[str], bytes | None], where: str) -> Mesh
         load: bytes of a file by name (materials and textures stand beside the OBJ file); None where it is missing.
         where: the file in messages.
 
-    Raises:
-        DataError: the file is missing, or is no OBJ file; the message gives the line.
+    Raises DataError: the file is missing, or is no OBJ file; the message gives the line.
     """
     data = load(name)
     if data is None:

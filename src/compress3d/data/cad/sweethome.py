@@ -25,6 +25,10 @@ from compress3d.errors import DataError
 CATALOGUE = "PluginFurnitureCatalog.properties"
 FRONT = np.diag([-1.0, 1.0, -1.0])  # Sweet Home 3D looks at fronts along +Z, ShapeNet along -Z
 _URL = "https://packages.debian.org/sweethome3d-furniture"
+#: A comment; or key and value, which a backslash continues on the next line.
+_PROPERTY = re.compile(
+    r"^\s*(?:[#!].*|((?:\\.|[^\\\s:=])+)[ \t\f]*[:=]?[ \t\f]*((?:\\[\s\S]|[^\\\n])*))$", re.MULTILINE
+)
 _REMEDY = "install or unpack the package again"
 #: As the library asks to be credited.
 _MAKERS = {"Scopia": "Scopia / eTeks (Emmanuel Puybaret)"}
@@ -79,29 +83,18 @@ def parse_properties(text: str) -> dict[str, str]:
         >>> parse_properties("# furniture\nname#1 = Caf\\u00e9 \\\n  table\n")
         {'name#1': 'Café table'}
     """
-    found, logical = {}, ""
-    for line in text.splitlines():
-        line = line.lstrip()
-        if not logical and (not line or line[0] in "#!"):
-            continue
-        if (len(line) - len(line.rstrip("\\"))) % 2:
-            logical += line[:-1]
-            continue
-        match = re.match(r"((?:\\.|[^\\\s:=])+)\s*[:=]?\s*(.*)", logical + line, re.DOTALL)
-        logical = ""
-        if match:
-            found[_unescape(match[1])] = _unescape(match[2])
-    return found
+    pairs = _PROPERTY.findall("\n".join(text.splitlines()))
+    return {_unescape(key): _unescape(value) for key, value in pairs if key}
 
 
 def _unescape(text: str) -> str:
     def character(match: re.Match) -> str:
         code = match[1]
-        return (
-            chr(int(code[1:], 16)) if len(code) == 5 else {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}.get(code, code)
-        )
+        if len(code) == 5 and code[0] == "u":
+            return chr(int(code[1:], 16))
+        return "" if code[0] == "\n" else {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}.get(code, code)
 
-    return re.sub(r"\\(u[0-9a-fA-F]{4}|.)", character, text)
+    return re.sub(r"\\(u[0-9a-fA-F]{4}|\n\s*|.)", character, text)
 
 
 def _model(path: Path, entry: dict[str, str], texts: dict[str, bytes], house: str) -> Model:

@@ -101,8 +101,7 @@ def still_to_unpack(archive: Path, folder: Path) -> int:
 def unpack(archive: Path, folder: Path) -> Path:
     """The archive itself where it is plain; else a plain tar of it in `folder`, made where it is missing.
 
-    Raises:
-        DataError: the archive is broken, or the disk is full.
+    Raises DataError: the archive is broken, or the disk is full.
     """
     if not is_compressed(archive):
         return archive

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tqdm import tqdm
+import numpy as np
 
-from compress3d.data.parallel import attempt, ordered_map
+from compress3d.data.parallel import fill
 from compress3d.data.shapenet import archive as archives
 from compress3d.data.shapenet.layout import VOXELS, Key, category_name
 from compress3d.data.shapenet.source import Item, Source, half_of, locate, read_item
@@ -27,8 +26,6 @@ from compress3d.data.store import (
     in_words,
 )
 from compress3d.errors import DataError
-
-_PRINTED = 20  # objects left out that are named on the screen; the list beside the store has all
 
 
 def build_shapenet(
@@ -54,8 +51,7 @@ def build_shapenet(
         workers: processes that decode pictures; 0 decodes in this one.
         report: called with lines for people: the room needed, and how it ended.
 
-    Raises:
-        DataError: the source holds nothing usable, or the disk is too small; nothing is written then.
+    Raises DataError: the source holds nothing usable, or the disk is too small; nothing is written then.
     """
     out, found = Path(out), locate(source)
     wanted = None if categories is None else sorted({category_name(name) for name in categories})
@@ -70,8 +66,7 @@ def build_shapenet(
         if writer.finished is None:
             choose = functools.partial(_choose, found, split, wanted, limit)
             items = _list(found, out, choose, len(writer.done), report)
-            todo = [item for item in items if item.record.uid not in writer.done]
-            _add(writer, items, todo, workers)
+            fill(writer, {item.record.uid: item for item in items}, _read, workers)
         store = writer.finish()
     except DataError:
         if not writer.done:  # it ended before the first object: leave nothing behind
@@ -151,18 +146,8 @@ def _room(out: Path, count: int, done: int, unpacked: int = 0) -> str:
     return f"{'; '.join(parts)} ({in_words(free)} are free)"
 
 
-def _add(writer: StoreWriter, items: list[Item], todo: list[Item], workers: int) -> None:
-    """Read what is still to do, in order, and write it; what cannot be read is left out and named."""
-    left_out, name, done = 0, writer.path.name, len(items) - len(todo)
-    with tqdm(total=len(items), initial=done, disable=None, unit="object", desc=name) as bar:
-        for item, result in zip(todo, ordered_map(functools.partial(attempt, read_item), todo, workers), strict=True):
-            if isinstance(result, DataError):
-                writer.skip(item.record.uid, result)
-                left_out += 1
-                if left_out <= _PRINTED:
-                    more = "; more are only listed" if left_out == _PRINTED else ""
-                    bar.write(f"left out: {result}{more}", file=sys.stderr)
-                bar.set_postfix_str(f"{left_out} left out", refresh=False)
-            else:
-                writer.add(item.record, *result)
-            bar.update()
+def _read(item: Item) -> tuple[ObjectRecord, np.ndarray, np.ndarray, np.ndarray] | DataError:
+    try:
+        return item.record, *read_item(item)
+    except DataError as error:
+        return error

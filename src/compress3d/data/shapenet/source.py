@@ -148,8 +148,7 @@ def locate(source: str | Path) -> Source:
             .tar archive (where both are there, the folder counts); the folder above it; one of the two halves, the
             other beside it; or one archive with both.
 
-    Raises:
-        DataError: there is no such folder, a half is missing, or there are two of it.
+    Raises DataError: there is no such folder, a half is missing, or there are two of it.
     """
     source = Path(source)
     if not source.exists():

@@ -31,8 +31,7 @@ def read_split_file(path: str | Path) -> dict[tuple[str, str], str]:
     Two forms are read: JSON as of Pix2Vox, a list of {"taxonomy_id", "train": [...], "val": [...], "test": [...]}, and
     CSV as of ShapeNet's `all.csv`, with the columns synsetId, modelId, split.
 
-    Raises:
-        DataError: the file is missing, or is neither.
+    Raises DataError: the file is missing, or is neither.
     """
     path = Path(path)
     remedy = "give Pix2Vox's ShapeNet.json or ShapeNet's all.csv (synsetId, modelId, split)"
@@ -68,8 +67,7 @@ def records(
             "sorted"; or the path of a list of ids. Objects that a list does not name take no part, and objects that it
             names and the source lacks do: the build lists them.
 
-    Raises:
-        DataError: the list of ids is missing or broken.
+    Raises DataError: the list of ids is missing or broken.
     """
     rows = {(row["class"], row["model"]): row for row in _table(tables, "index.csv")}
     credits = {row["uid"]: row for row in _table(tables, "credits.csv")}

@@ -11,16 +11,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from compress3d.data.camera import sample_cameras
 from compress3d.data.mesh import Mesh, crease_normals, cross_product
-from compress3d.data.parallel import ordered_map
+from compress3d.data.parallel import fill
 from compress3d.data.render import Renderer
 from compress3d.data.shapes.appearance import appearance
 from compress3d.data.shapes.devices import display, loudspeaker, rifle, telephone
-from compress3d.data.shapes.furniture import cabinet, lamp, table
-from compress3d.data.shapes.seating import bench, chair, sofa
+from compress3d.data.shapes.furniture import bench, cabinet, chair, lamp, sofa, table
 from compress3d.data.shapes.vehicles import airplane, car, watercraft
 from compress3d.data.solids import Solid, bounds
 from compress3d.data.store import GRID, ObjectRecord, Store, StoreWriter
@@ -67,8 +65,7 @@ class ProceduralObject:
 def make(category: str, index: int, seed: int = 0) -> ProceduralObject:
     """Object `index` of a category.
 
-    Raises:
-        ConfigError: there is no such category.
+    Raises ConfigError: there is no such category.
 
     Example:
         >>> make("chair", 3).occupancy().shape
@@ -113,20 +110,21 @@ def _entropy(*numbers: int, seed: int) -> list[int]:
     return [*numbers, seed] if seed else [*numbers]
 
 
-def _build_one(item: tuple[str, int], seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Views uint8 (24, 137, 137, 4), occupancy and camera rows float32 (24, 5) of one object."""
-    category, index = item
+def _build_one(item: tuple[str, str, int], seed: int) -> tuple[ObjectRecord, np.ndarray, np.ndarray, np.ndarray]:
+    """Record, views uint8 (24, 137, 137, 4), occupancy and camera rows float32 (24, 5) of one object."""
+    uid, category, index = item
     shape = make(category, index, seed)
     number = index * len(CATEGORIES) + CATEGORIES.index(category)  # its own, whichever categories are built
     cameras = sample_cameras(np.random.default_rng(_entropy(7, number, seed=seed)))
     renderer = Renderer(shape.mesh, SUPERSAMPLING)
     views = np.stack([renderer(camera) for camera in cameras])
+    record = ObjectRecord(uid, category, "shapes", split="train", licence="CC0-1.0", creator="compress3d")
     # Ten decimals, as a metadata file keeps them: a store from such files is the same to the bit.
-    return views, shape.occupancy(), np.round(cameras, 10).astype(np.float32)
+    return record, views, shape.occupancy(), np.round(cameras, 10).astype(np.float32)
 
 
 def build_shapes(
-    out: str | Path, count: int, seed: int = 0, categories: list[str] | None = None, workers: int = 2
+    out: str | Path, count: int = 3250, seed: int = 0, categories: list[str] | None = None, workers: int = 2
 ) -> Store:
     """A store in the folder `out` of `count` procedural training objects, the categories (None: all 13) in turn.
 
@@ -145,13 +143,9 @@ def build_shapes(
         _check(category)
     parameters = {"count": count, "seed": seed, **({} if chosen == CATEGORIES else {"categories": list(chosen)})}
     writer = StoreWriter.open(out, source="shapes", parameters=parameters, capacity=count)
-    items = [(chosen[number % len(chosen)], number // len(chosen)) for number in range(count)]
-    todo = [(f"{category}-{index:05d}", (category, index)) for category, index in items]
-    todo = [(uid, item) for uid, item in todo if uid not in writer.done]
-    built = ordered_map(partial(_build_one, seed=seed), [item for _, item in todo], workers)
-    with tqdm(total=count, initial=count - len(todo), desc="shapes", disable=None, unit="object") as bar:
-        for (uid, (category, _)), arrays in zip(todo, built, strict=True):
-            record = ObjectRecord(uid, category, "shapes", split="train", licence="CC0-1.0", creator="compress3d")
-            writer.add(record, *arrays)
-            bar.update()
-    return writer.finish()
+    items = {}
+    for number in range(count):
+        category, index = chosen[number % len(chosen)], number // len(chosen)
+        uid = f"{category}-{index:05d}"
+        items[uid] = (uid, category, index)
+    return fill(writer, items, partial(_build_one, seed=seed), workers)
