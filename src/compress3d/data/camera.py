@@ -21,7 +21,7 @@ def sample_cameras(rng: np.random.Generator, count: int = VIEWS) -> np.ndarray:
 
     Columns: azimuth and elevation in degrees, in-plane rotation (0), distance ratio, and 25.
     """
-    azimuth, elevation, ratio = (rng.uniform(*ends, count) for ends in ((0, 360), (25, 30), (0.65, 0.95)))
+    azimuth, elevation, ratio = (rng.uniform(*ends, count) for ends in ((0.0, 360.0), (25.0, 30.0), (0.65, 0.95)))
     return np.stack([azimuth, elevation, np.zeros(count), ratio, np.full(count, 25.0)], axis=1)
 
 

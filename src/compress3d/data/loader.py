@@ -6,6 +6,7 @@ drawn without replacement from 24, black background) and 3D-R2N2's (mirror with 
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,7 +88,6 @@ class ViewBatches(Dataset):
         self.seed, self.steps, self.mirror, self.crop, self.background = seed, steps, mirror, crop, background
         self.replacement, self.flip = replacement, flip
         self.background_images = BackgroundImages(pictures) if background == "pictures" else None
-        self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
     def __len__(self) -> int:
         return self.steps
@@ -128,15 +128,14 @@ class ViewBatches(Dataset):
 
     def _order(self, first: int, count: int) -> np.ndarray:
         """Positions `first .. first + count` of the endless row of permutations."""
-        total, pieces = len(self.items), []
-        while count:
-            epoch, start = divmod(first, total)
-            if self._epoch[0] != epoch:
-                self._epoch = (epoch, np.random.default_rng([self.seed, epoch]).permutation(total))
-            piece = self._epoch[1][start : start + count]
-            pieces.append(piece)
-            first, count = first + len(piece), count - len(piece)
-        return np.concatenate(pieces)
+        epochs, places = np.divmod(np.arange(first, first + count), len(self.items))
+        orders = {epoch: _permutation(self.seed, epoch, len(self.items)) for epoch in np.unique(epochs).tolist()}
+        return np.concatenate([order[places[epochs == epoch]] for epoch, order in orders.items()])
+
+
+@functools.lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, total: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(total)
 
 
 class TestViews(Dataset):

@@ -85,12 +85,10 @@ def cross_product(corners: np.ndarray) -> np.ndarray:
 
 
 def crease_normals(vertices: np.ndarray, faces: np.ndarray, angle: float = 40.0) -> np.ndarray:
-    """Normals that are smooth across edges flatter than `angle` degrees and sharp across the others.
+    """Normals, float64 (F, 3, 3), smooth across edges flatter than `angle` degrees and sharp across the others.
 
-    Vertices at one place (to 1e-5 of the extent) count as one, so that a mesh cut along texture seams stays smooth.
-
-    Returns:
-        float64 (F, 3, 3): area-weighted mean, over the faces around a corner, of those within the angle.
+    Area-weighted means, over the faces around a corner, of those within the angle. Vertices at one place (to 1e-5 of
+    the extent) count as one, so that a mesh cut along texture seams stays smooth.
     """
     cross = cross_product(vertices[faces])
     unit = cross / np.maximum(np.linalg.norm(cross, axis=1), 1e-20)[:, None]
@@ -118,12 +116,7 @@ def crease_normals(vertices: np.ndarray, faces: np.ndarray, angle: float = 40.0)
 def triangulate_fan(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Triangles of convex polygons whose corners lie one after another, `counts` (P,) of them; below 3 gives none.
 
-    Returns:
-        corner numbers of the triangles (T, 3), and the polygon of each triangle (T,).
-
-    Example:
-        >>> triangulate_fan(np.array([3, 4]))[0].tolist()
-        [[0, 1, 2], [3, 4, 5], [3, 5, 6]]
+    Corner numbers of the triangles (T, 3), and the polygon of each (T,).
     """
     counts = np.asarray(counts, np.int64)
     triangles = np.maximum(counts - 2, 0)

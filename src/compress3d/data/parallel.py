@@ -28,10 +28,6 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
     in flight: an object's views take 1.8 MB, and would otherwise fill the memory while the disk writes.
 
     Raises DataError: a process was ended from outside, as the system does when the memory is full.
-
-    Example:
-        >>> list(ordered_map(abs, [-3, 2], workers=0))
-        [3, 2]
     """
     if workers <= 0:
         yield from map(function, items)
@@ -54,7 +50,7 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
 
 
 def fill(writer: StoreWriter, items: dict[str, A], make: Callable[[A], tuple | DataError], workers: int) -> Store:
-    """Finish a store: make what it lacks of the items, by uid. `make` gives what `add` takes, or why there is nothing."""
+    """Finish a store with the items, by uid, that it lacks. `make` gives what `add` takes, or why there is nothing."""
     todo, left_out = {uid: item for uid, item in items.items() if uid not in writer.done}, 0
     made, done = ordered_map(make, todo.values(), workers), len(items) - len(todo)
     with tqdm(total=len(items), initial=done, disable=None, unit="object", desc=writer.path.name) as bar:

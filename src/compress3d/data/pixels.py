@@ -62,13 +62,6 @@ class BackgroundImages:
     """Crops of a folder of pictures, at any depth, in the order of their names (3D-R2N2's slides use PASCAL VOC).
 
     Raises DataError: the folder is missing or holds no picture.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Image.new("RGB", (500, 375)).save(f"{folder}/a.jpg")
-        ...     BackgroundImages(folder).crop(np.random.default_rng(0), 128).shape
-        (128, 128, 3)
     """
 
     def __init__(self, folder: str | Path | None):

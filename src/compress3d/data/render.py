@@ -58,7 +58,10 @@ class Renderer:
         self.texture_of_material = np.array([m.texture for m in mesh.materials])
         self.see_through = (self.alphas < 0.99).any() or any((t[..., 3:] < 250).any() for t in mesh.textures)
         self.pyramids = [_mipmaps(texture) for texture in mesh.textures]
-        self.texels_per_length = self._texture_scale()
+        # Texture units that a unit of length crosses, for each face: chooses the level of the pyramid.
+        area = np.linalg.norm(cross_product(self.triangles), axis=1)
+        (u, v), (s, t) = np.moveaxis(mesh.uv[:, 1:] - mesh.uv[:, :1], 0, -1)
+        self.texels_per_length = np.sqrt(np.abs(u * t - v * s) / np.maximum(area, 1e-12))
         self.lights = (LIGHTS / np.linalg.norm(LIGHTS, axis=1, keepdims=True)).astype(np.float32)
 
     def __call__(self, camera: np.ndarray, side: int = IMAGE_SIDE) -> np.ndarray:
@@ -76,9 +79,8 @@ class Renderer:
             local = np.stack([(column - n / 2) / focal, -(row - n / 2) / focal, -np.ones_like(row)], -1)
             directions = local.reshape(-1, 3) @ rotation
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-            colour, alpha = self._trace(eye, directions.astype(np.float32), 1.0 / focal * k)
-            full[y0:y1, x0:x1, :3] = colour.reshape(y1 - y0, x1 - x0, 3)
-            full[y0:y1, x0:x1, 3] = alpha.reshape(y1 - y0, x1 - x0)
+            seen = self._trace(eye, directions.astype(np.float32), 1.0 / focal * k)
+            full[y0:y1, x0:x1] = seen.reshape(y1 - y0, x1 - x0, 4)
         mean = full.reshape(side, k, side, k, 4).mean((1, 3))
         alpha = mean[..., 3:]
         straight = np.where(alpha > 1e-3, mean[..., :3] / np.maximum(alpha, 1e-3), 0)
@@ -86,11 +88,10 @@ class Renderer:
         image[image[..., 3] == 0] = 0
         return image
 
-    def _trace(self, eye: np.ndarray, directions: np.ndarray, pixel_angle: float) -> tuple[np.ndarray, np.ndarray]:
-        """Premultiplied colour (R, 3) and alpha (R,) along rays, through up to `LAYERS` see-through surfaces."""
+    def _trace(self, eye: np.ndarray, directions: np.ndarray, pixel_angle: float) -> np.ndarray:
+        """Premultiplied RGBA (R, 4) along rays, through up to `LAYERS` see-through surfaces."""
         count = len(directions)
-        colour, alpha = np.zeros((count, 3), np.float32), np.zeros(count, np.float32)
-        travelled = np.zeros(count, np.float32)
+        rgba, travelled = np.zeros((count, 4), np.float32), np.zeros(count, np.float32)
         origins = np.repeat(eye[None].astype(np.float32), count, 0)
         active = np.arange(count)
         for _ in range(LAYERS if self.see_through else 1):
@@ -102,14 +103,14 @@ class Renderer:
             face, u, v, distance = (hit[key][struck] for key in ("primID", "u", "v", "tfar"))
             seen_from = travelled[active] + distance
             shade, opacity = self._shade(face, u, v, directions[active], seen_from, pixel_angle)
-            weight = (1 - alpha[active]) * opacity
-            colour[active] += weight[:, None] * shade
-            alpha[active] += weight
+            weight = (1 - rgba[active, 3]) * opacity
+            rgba[active, :3] += weight[:, None] * shade
+            rgba[active, 3] += weight
             step = distance + 1e-4  # past the surface
             travelled[active] += step
             origins[active] += directions[active] * step[:, None]
-            active = active[alpha[active] < OPAQUE]
-        return colour, alpha
+            active = active[rgba[active, 3] < OPAQUE]
+        return rgba
 
     def _shade(self, face, u, v, direction, distance, pixel_angle) -> tuple[np.ndarray, np.ndarray]:
         """Colour (R, 3) and opacity (R,) where rays struck."""
@@ -132,13 +133,6 @@ class Renderer:
         facing = np.abs(np.einsum("rk,rk->r", normal, direction))
         light = AMBIENT + LAMP * hemisphere[:, 0] + LAMP * hemisphere[:, 1] + HEADLIGHT * facing
         return np.clip(colour * light[:, None], 0, 1), opacity
-
-    def _texture_scale(self) -> np.ndarray:
-        """Texture units that a unit of length crosses, for each face: chooses the level of the pyramid."""
-        area = np.linalg.norm(cross_product(self.triangles), axis=1)
-        uv = self.mesh.uv[:, 1:] - self.mesh.uv[:, :1]
-        uv_area = np.abs(uv[:, 0, 0] * uv[:, 1, 1] - uv[:, 0, 1] * uv[:, 1, 0])
-        return np.sqrt(uv_area / np.maximum(area, 1e-12))
 
 
 def _mipmaps(texture: np.ndarray, levels: int = 8) -> list[np.ndarray]:

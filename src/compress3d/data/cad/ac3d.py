@@ -15,17 +15,15 @@ from compress3d.data.cad.model import Materials, share
 from compress3d.data.mesh import Mesh
 from compress3d.errors import DataError
 
+Load = Callable[[str], bytes | None]
+Skip = Callable[[str], bool]
 POLYGON, STRIP = 0, 4  # kinds of surface; 1 and 2 are lines
 _PLAIN = ((0.8, 0.8, 0.8), 1.0)
 _NO_TEXTURE = "empty_texture_no_mapping"  # how TORCS says so
 _REMEDY = "get the package again"
 
 
-def read_ac3d(
-    path: str | Path,
-    load: Callable[[str], bytes | None] = lambda name: None,
-    skip: Callable[[str], bool] = lambda name: False,
-) -> Mesh:
+def read_ac3d(path: str | Path, load: Load = lambda name: None, skip: Skip = lambda name: False) -> Mesh:
     """Triangles of an AC3D file in its own frame (Y up).
 
     Args:
@@ -54,7 +52,7 @@ def read_ac3d(
 class _Reader:
     """Walks the lines and collects triangles; `at` is the number of the line read last."""
 
-    def __init__(self, lines: list[str], materials: Materials, skip: Callable[[str], bool]):
+    def __init__(self, lines: list[str], materials: Materials, skip: Skip):
         self.lines, self.materials, self.skip, self.at = lines, materials, skip, 1
         self.definitions: list[tuple[tuple[float, float, float], float]] = []
         self.vertices, self.total = [np.zeros((0, 3))], 0

@@ -34,16 +34,11 @@ _PACKAGES = "sweethome3d-furniture, flightgear-data-ai or torcs-data"
 
 
 def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2) -> Store:
-    """Build the store of human-made models, or go on with an interrupted build.
+    """Build the store `out` of human-made models, or go on with an interrupted build.
 
-    Args:
-        sources: folders with the files of the packages `sweethome3d-furniture`, `flightgear-data-ai`, `torcs-data`:
-            /usr/share where they are installed, or wherever `dpkg -x` put them. What is there is found by its content.
-        out: the store's folder.
-        workers: processes; 980 models take about 5 minutes with two. 0 works in this one.
-
-    Models that cannot be read are left out and listed in `store.info["skipped"]`. Views depend on the uid alone; the
-    rows stand in the order of the uids.
+    `sources` are folders with files of the packages: /usr/share where they are installed, or wherever `dpkg -x` put
+    them. 980 models take about 5 minutes with two `workers`. Models that cannot be read are left out and listed in
+    `store.info["skipped"]`. Views depend on the uid alone; the rows stand in the order of the uids.
 
     Raises DataError: a source does not exist, or no source holds a model.
     """
@@ -98,13 +93,7 @@ def cameras_of(uid: str) -> np.ndarray:
 
 
 def flags_of(model_extent: np.ndarray, alpha: np.ndarray, voxels: int) -> list[str]:
-    """Reasons not to train on a model.
-
-    Args:
-        model_extent: sides of its box (3,), diagonal 1.
-        alpha: uint8 (V, H, W) of its views.
-        voxels: how many are occupied.
-    """
+    """Reasons not to train on a model: by the sides (3,) of its box of diagonal 1, its views' alpha and its voxels."""
     seen = alpha[alpha > 8]
     reasons = {
         "flat": model_extent.min() < FLAT,
@@ -125,6 +114,8 @@ def _object(item: tuple[Model, Place]) -> tuple[ObjectRecord, np.ndarray, np.nda
         occupancy = space_carve(mesh, scene=render.scene)
     except DataError as error:
         return error
+    if not occupancy.any():
+        return DataError(model.path, f"model {model.uid} occupies no voxel", "leave it out")
     flags = "|".join(sorted(flags_of(np.ptp(mesh.vertices, axis=0), rgba[..., 3], int(occupancy.sum()))))
     record = ObjectRecord(
         uid=model.uid, category=model.category, source="cad", split=place.split, group=place.group, title=model.title,

@@ -37,14 +37,9 @@ def published_split() -> dict[str, Place]:
 
 
 def shape_groups(occupancy: np.ndarray, threshold: float = SAME_SHAPE) -> np.ndarray:
-    """Groups of objects whose voxels nearly agree, directly or through others.
+    """Group numbers (N,) of objects (N, G, G, G) whose voxels nearly agree, directly or through others.
 
-    Args:
-        occupancy: bool (N, G, G, G).
-        threshold: two objects are joined where intersection over union exceeds it.
-
-    Returns:
-        int (N,): group numbers, counted in the order in which groups first appear.
+    Two are joined where intersection over union exceeds `threshold`. Numbers count in the order of appearance.
     """
     solid = occupancy.reshape(len(occupancy), -1).astype(np.float32)
     overlap = solid @ solid.T

@@ -67,11 +67,6 @@ def read_licence(text: str) -> str:
 
 
 def copyright_holders(text: str) -> str:
-    """The names after "Copyright <year>" in a text, each once, joined by commas; "" where there are none.
-
-    Example:
-        >>> copyright_holders("Copyright 2000  Andrea Alfieri (a@b.it)")
-        'Andrea Alfieri'
-    """
+    """The names after "Copyright <year>" in a text, each once, joined by commas; "" where there are none."""
     names = re.findall(r"copyright\W+(?:\(c\)\W*)?\d{4}(?:[-, ]+\d{4})*\W+([^\n\r<(,]+)", text, re.IGNORECASE)
     return ", ".join(dict.fromkeys(name.strip(" .:") for name in names if name.strip(" .:")))

@@ -77,12 +77,7 @@ def read_mesh(model: Model) -> Mesh:
 
 
 def parse_properties(text: str) -> dict[str, str]:
-    r"""Keys and values of a Java .properties text: comments, `\` at a line's end, `\uXXXX`.
-
-    Example:
-        >>> parse_properties("# furniture\nname#1 = Caf\\u00e9 \\\n  table\n")
-        {'name#1': 'Café table'}
-    """
+    r"""Keys and values of a Java .properties text: comments, `\` at a line's end, `\uXXXX`."""
     pairs = _PROPERTY.findall("\n".join(text.splitlines()))
     return {_unescape(key): _unescape(value) for key, value in pairs if key}
 

@@ -48,12 +48,10 @@ def read_mesh(model: Model) -> Mesh:
 
 
 def add_wheels(body: Mesh, description: str) -> Mesh:
-    """A car's body with four wheels: tyre and rim, two cylinders each.
+    """A car's body (front +X, Y up, metres) with four wheels: tyre and rim, two cylinders each.
 
-    Args:
-        body: front +X, Y up, metres.
-        description: the car's XML: sections "Front Axle" (xpos), "Front Right Wheel" (ypos, tire width in mm, rim
-            diameter in inches, tire height-width ratio) and so on; values that are missing are those of a usual car.
+    The car's XML has sections "Front Axle" (xpos), "Front Right Wheel" (ypos, tire width in mm, rim diameter in inches,
+    tire height-width ratio) and so on; values that are missing are those of a usual car.
     """
     vertices, faces, materials = [body.vertices], [body.faces], [body.material_of_face]
     total, first = len(body.vertices), len(body.materials)
@@ -66,12 +64,11 @@ def add_wheels(body: Mesh, description: str) -> Mesh:
             radius = rim + width * _number(wheel, "tire height-width ratio", 0.45)
             hub = np.array([along, radius - _SINK, _number(wheel, "ypos", 0.8)])
             for kind, (size, thickness) in enumerate([(radius, width), (rim, 1.04 * width)]):
-                points, triangles = _cylinder(size, thickness)
-                vertices.append(points + hub)
-                faces.append(triangles + total)
-                materials.append(np.full(len(triangles), first + kind))
-                total += len(points)
-    added = sum(map(len, faces)) - len(body.faces)
+                vertices.append(_cylinder(size, thickness) + hub)
+                faces.append(tube(SPOKES) + total)
+                materials.append(np.full(4 * SPOKES, first + kind))
+                total += 2 * SPOKES + 2
+    added = 32 * SPOKES
     return Mesh(
         np.concatenate(vertices), np.concatenate(faces),
         np.concatenate([body.normals, np.full((added, 3, 3), np.nan)]),
@@ -80,13 +77,12 @@ def add_wheels(body: Mesh, description: str) -> Mesh:
     )  # fmt: skip
 
 
-def _cylinder(radius: float, width: float) -> tuple[np.ndarray, np.ndarray]:
-    """A closed cylinder around Z: points (2 n + 2, 3) and triangles (4 n, 3)."""
+def _cylinder(radius: float, width: float) -> np.ndarray:
+    """Points (2 n + 2, 3) of a closed cylinder around Z, as `tube` joins them."""
     turn = np.arange(SPOKES) * 2 * np.pi / SPOKES
     circle = np.stack([radius * np.cos(turn), radius * np.sin(turn), np.zeros(SPOKES)], 1)
-    ring = [circle + [0, 0, z] for z in (-width / 2, width / 2)]
-    points = np.concatenate([*ring, [[0, 0, -width / 2], [0, 0, width / 2]]])
-    return points, tube(SPOKES)
+    ends = np.array([[0, 0, -width / 2], [0, 0, width / 2]])
+    return np.concatenate([circle + ends[0], circle + ends[1], ends])
 
 
 def _section(text: str, name: str) -> str:

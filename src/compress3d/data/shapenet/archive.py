@@ -29,19 +29,12 @@ _GZIP_HEADER = 512  # bytes of a gzip file that are no contents, with room for a
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Files of one object that lie in a plain tar.
+    """Files of one object that lie in a plain tar."""
 
-    Attributes:
-        label: `archive!half/synset/model`, for messages.
-        tar: the plain tar.
-        half: which of `FILES` this is.
-        spans: offset and size of each of `FILES[half]`, in that order; offset -1 where it is missing.
-    """
-
-    label: str
+    label: str  # archive!half/synset/model, for messages
     tar: str
     half: str
-    spans: array
+    spans: array  # offset and size of each of `FILES[half]`, in that order; offset -1 where it is missing
 
     def span(self, name: str) -> slice:
         """Where offset and size of a file stand in `spans`."""

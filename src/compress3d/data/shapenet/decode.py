@@ -58,21 +58,13 @@ def decode_metadata(data: bytes, name: str | Path) -> np.ndarray:
 
 
 def decode_binvox(data: bytes, name: str | Path = "<bytes>", size: int = GRID) -> np.ndarray:
-    """Occupancy from the bytes of a binvox file: a header, then run-length pairs (value, count) in the order x, z, y.
+    """Occupancy bool `(size, size, size)`, indexed `[x, y, z]`, from the bytes of a binvox file.
 
+    A header, then run-length pairs (value, count) in the order x, z, y. Runs of length zero say nothing and are read
+    over: public writers leave one behind each 255 voxels that end a run.
     Source: binvox by P. Min; the axis order is that of `lib/binvox_rw.py` in the public 3D-R2N2 code.
 
-    Returns:
-        bool `(size, size, size)`, indexed `[x, y, z]`, True inside.
-
-    Raises:
-        DataError: the header is no binvox header, the dimensions differ, or the runs are too short or too long. Runs of
-            length zero say nothing and are read over: public writers leave one behind each 255 voxels that end a run.
-
-    Example:
-        >>> header = b"#binvox 1\\ndim 2 2 2\\ntranslate 0 0 0\\nscale 1\\ndata\\n"
-        >>> np.argwhere(decode_binvox(header + bytes([0, 6, 1, 1, 0, 1]), size=2)).tolist()
-        [[1, 0, 1]]
+    Raises DataError: the header is no binvox header, the dimensions differ, or the runs are too short or too long.
     """
     if not data.startswith(b"#binvox 1"):
         raise DataError(name, "is no binvox file (it does not begin with '#binvox 1')" if data else "is empty", REMEDY)

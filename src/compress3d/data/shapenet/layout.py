@@ -47,10 +47,6 @@ def parse_member(name: str) -> tuple[str, Key, str] | None:
     """Half, object and file of an archive member, or None for what is no file of the data set.
 
     Folders above (`./`, `data/`) are passed over; so are hidden files, such as the `._` twins that macOS adds.
-
-    Example:
-        >>> parse_member("./ShapeNetVox32/02691156/10155655850468db/model.binvox")
-        ('ShapeNetVox32', ('02691156', '10155655850468db'), 'model.binvox')
     """
     parts = PurePosixPath(name).parts
     at = max((n for n, part in enumerate(parts[:-3]) if half_named(part)), default=None)

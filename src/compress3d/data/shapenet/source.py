@@ -93,21 +93,13 @@ def read_item(item: Item) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @dataclass
 class Source:
-    """The data set as it lies on a disk.
+    """The data set as it lies on a disk; `list_folders` and `list_archive` find the objects."""
 
-    Attributes:
-        name: as the user gave it, for messages.
-        folders: the folder of synsets of every half that is unpacked.
-        archives: the archives that hold the other halves, voxels first: they are small, and tell how many objects come.
-        objects: by half, where the files of every object lie; filled by `list_folders` and `list_archive`.
-        tables: text of index.csv and credits.csv, as far as there are such.
-    """
-
-    name: Path
-    folders: dict[str, Path]
-    archives: list[Path]
+    name: Path  # as the user gave it, for messages
+    folders: dict[str, Path]  # of synsets, of every half that is unpacked
+    archives: list[Path]  # of the other halves, voxels first: they are small, and tell how many objects come
     objects: dict[str, dict[Key, Folder | Members]] = field(default_factory=lambda: {half: {} for half in FILES})
-    tables: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)  # text of index.csv and credits.csv, where there are such
 
     def list_folders(self) -> None:
         """List the objects of the halves that are folders."""
@@ -123,7 +115,7 @@ class Source:
         for half, objects in found.items():
             if half not in self.folders:
                 self.objects[half].update(objects)
-        self.tables = {**tables, **self.tables}
+        self.tables = tables | self.tables
 
     def keys(self) -> list[Key]:
         """Every object that has a file in one half at least, sorted."""
@@ -143,10 +135,9 @@ class Source:
 def locate(source: str | Path) -> Source:
     """Find both halves.
 
-    Args:
-        source: the folder that holds ShapeNetRendering and ShapeNetVox32, each as a folder or as a .tgz, .tar.gz or
-            .tar archive (where both are there, the folder counts); the folder above it; one of the two halves, the
-            other beside it; or one archive with both.
+    `source` is the folder that holds ShapeNetRendering and ShapeNetVox32, each as a folder or as a .tgz, .tar.gz or
+    .tar archive (where both are there, the folder counts); the folder above it; one of the two halves, the other beside
+    it; or one archive with both.
 
     Raises DataError: there is no such folder, a half is missing, or there are two of it.
     """

@@ -12,9 +12,9 @@ from compress3d.data.shapes.primitives import uniform
 TEXTURE_SIDE = 64
 #: A colour, and between which factors it is drawn; wood and paint have more than that.
 _PALETTE = {
-    "metal": (1.0, 0.25, 0.8),
-    "dark": (1.0, 0.03, 0.2),
-    "white": (1.0, 0.8, 0.97),
+    "metal": ((1.0, 1.0, 1.0), 0.25, 0.8),
+    "dark": ((1.0, 1.0, 1.0), 0.03, 0.2),
+    "white": ((1.0, 1.0, 1.0), 0.8, 0.97),
     "glass": ((0.1, 0.13, 0.18), 0.5, 2.0),
 }
 # What each of an object's four materials may be; choices are drawn with equal chances.
@@ -38,7 +38,7 @@ def _colour(rng: np.random.Generator, kind: str) -> np.ndarray:
     if kind == "paint":
         return np.array(colorsys.hsv_to_rgb(rng.random(), uniform(rng, 0, 1), uniform(rng, 0.15, 1)))
     base, low, high = _PALETTE[kind]
-    return np.multiply(base, np.full(3, uniform(rng, low, high)))
+    return np.array(base) * uniform(rng, low, high)
 
 
 def _texture(rng: np.random.Generator, colour: np.ndarray, kind: str) -> np.ndarray:
