@@ -87,7 +87,7 @@ class _Reader:
     def node(self, rotation: np.ndarray, translation: np.ndarray, hidden: bool) -> None:
         """Take the object whose OBJECT line was read last, and all that is in it; the arguments are its parent's."""
         name, texture, surfaces = "", None, []
-        repeat, offset, turn, shift = np.ones(2), np.zeros(2), np.eye(3), np.zeros(3)
+        given = {"texrep": np.ones(2), "texoff": np.zeros(2), "rot": np.eye(3).ravel(), "loc": np.zeros(3)}
         table = np.zeros((0, 3))
         while True:
             key, *values = self.words()
@@ -101,14 +101,8 @@ class _Reader:
                 base = len(values) < 2 or values[1] == "base"  # TORCS adds tracks, skid marks and shadows
                 if texture is None and base and values[0] != _NO_TEXTURE:
                     texture = values[0]
-            elif key == "texrep":
-                repeat = _numbers(values, 2)
-            elif key == "texoff":
-                offset = _numbers(values, 2)
-            elif key == "rot":
-                turn = _numbers(values, 9).reshape(3, 3).T  # the file lists columns
-            elif key == "loc":
-                shift = _numbers(values, 3)
+            elif key in given:
+                given[key] = np.array(values[: given[key].size], float).reshape(given[key].shape)
             elif key == "numvert":
                 table = self._table(int(values[0]))
             elif key == "numsurf":
@@ -116,8 +110,8 @@ class _Reader:
             elif key == "kids":
                 break
         hidden = hidden or self.skip(name)
-        translation = rotation @ shift + translation
-        rotation = rotation @ turn
+        translation = rotation @ given["loc"] + translation
+        rotation = rotation @ given["rot"].reshape(3, 3).T  # the file lists columns
         if not hidden:
             self.vertices.append(table[:, :3] @ rotation.T + translation)
             normals = table[:, 3:6] @ rotation.T if table.shape[1] >= 6 else np.full((len(table), 3), np.nan)
@@ -126,7 +120,7 @@ class _Reader:
                 if len(chosen):
                     colour, alpha = self.definitions[number] if number < len(self.definitions) else _PLAIN
                     self._add(chosen, normals, self.materials.index(colour, alpha, texture))
-                    self.uv.append(chosen[..., 1:] * repeat + offset)
+                    self.uv.append(chosen[..., 1:] * given["texrep"] + given["texoff"])
             self.total += len(table)
         for _ in range(int(values[0])):
             if not self._find_object():
@@ -175,10 +169,6 @@ class _Reader:
             np.concatenate(self.uv), np.concatenate(self.material_of_face),
             self.materials.materials, self.materials.textures,
         )  # fmt: skip
-
-
-def _numbers(words: list[str], count: int) -> np.ndarray:
-    return np.array(words[:count], float).reshape(count)
 
 
 def _material(words: list[str]) -> tuple[tuple[float, float, float], float]:

@@ -64,9 +64,7 @@ def assign(categories: dict[str, str], shapes: dict[str, np.ndarray], published:
         numbers = shape_groups(np.stack([shapes[uid] for uid in uids]))
         for number in set(numbers.tolist()):
             members = [uid for uid, own in zip(uids, numbers, strict=True) if own == number]
-            known = [(published[uid].split != "test", published[uid].group) for uid in members if uid in published]
-            known.sort()  # a test group first
-            group = known[0][1] if known else members[0]
-            split = ("train" if known[0][0] else "test") if known else split_of(group)
+            known = sorted((published[uid].split, published[uid].group) for uid in members if uid in published)
+            split, group = known[0] if known else (split_of(members[0]), members[0])  # "test" sorts before "train"
             places |= {uid: Place(category, group, split) for uid in members if uid not in published}
     return places

@@ -9,18 +9,6 @@ from importlib import resources
 
 OTHER = "other"
 _ANIMALS = r"dog|cat|horse|chicken|rabbit|deer"
-#: The first pattern that matches decides; a licence that asks for more than a credit is never taken for CC-BY.
-_LICENCES = {
-    r"by-nc|noncommercial|non-commercial": "CC-BY-NC",
-    r"by-sa|share ?alike": "CC-BY-SA",
-    r"by-nd|noderiv|no derivative": "CC-BY-ND",
-    r"creative commons zero|publicdomain/zero|choose/zero|\bcc-?0\b": "CC0-1.0",
-    r"by/4\.0|attribution 4\.0": "CC-BY-4.0",
-    r"by/3\.0/us|attribution 3\.0 united states": "CC-BY-3.0-US",
-    r"by/3\.0|attribution 3\.0": "CC-BY-3.0",
-    r"free art licen[sc]e|artlibre\.org": "Free-Art-1.3",
-    r"general public licen[sc]e|\bgpl\b": "GPL-2+",
-}
 
 
 def classify(name: str, title: str, shelf: str = "") -> str:
@@ -34,20 +22,25 @@ def classify(name: str, title: str, shelf: str = "") -> str:
         >>> classify("armchair7", "Armchair"), classify("kitchenIsland", "Kitchen island")
         ('chair', 'cabinet')
     """
-    rules, title = _rules(), title.lower()
-    if name in rules:
-        return rules[name]
+    title = title.lower()
+    if name in _rules("classes.txt"):
+        return _rules("classes.txt")[name]
     if shelf == "Characters":
         return "animal" if re.search(_ANIMALS, title) else "human"
-    patterns = (rule for rule in rules if rule.startswith("/"))
-    return next((rules[pattern] for pattern in patterns if re.search(pattern[1:-1], title)), OTHER)
+    return _match("classes.txt", title) or OTHER
 
 
 @functools.cache
-def _rules() -> dict[str, str]:
-    """Classes by exact id or by a /pattern/, in order; checked by eye, on contact sheets of every class."""
-    lines = resources.files(__package__).joinpath("classes.txt").read_text("utf-8").splitlines()
+def _rules(file: str) -> dict[str, str]:
+    """Names by exact id or by a /pattern/, in order; classes were checked by eye, on contact sheets of every class."""
+    lines = resources.files(__package__).joinpath(file).read_text("utf-8").splitlines()
     return dict(line.rsplit(" ", 1) for line in lines if line.strip() and not line.startswith("#"))
+
+
+def _match(file: str, text: str) -> str:
+    """The name of the first pattern of a file that is found in a text, or ""."""
+    rules = _rules(file).items()
+    return next((name for rule, name in rules if rule.startswith("/") and re.search(rule[1:-1], text)), "")
 
 
 def read_licence(text: str) -> str:
@@ -62,8 +55,7 @@ def read_licence(text: str) -> str:
     text = html.unescape(re.sub(r"<(?:a\s[^>]*href=\"([^\"]*)\"[^>]*|[^>]*)>", r" \1 ", text))
     text = re.sub(r"\s+", " ", text).lower()
     released = re.search(r"released under(?:[^.]|\.(?! )){0,160}", text)  # to the end of the sentence
-    parts = (released[0] if released else "", text)
-    return next((name for part in parts for pattern, name in _LICENCES.items() if re.search(pattern, part)), "")
+    return _match("licences.txt", released[0] if released else "") or _match("licences.txt", text)
 
 
 def copyright_holders(text: str) -> str:

@@ -16,15 +16,7 @@ from compress3d.data.shapenet import archive as archives
 from compress3d.data.shapenet.layout import VOXELS, Key, category_name
 from compress3d.data.shapenet.source import Item, Source, half_of, locate, read_item
 from compress3d.data.shapenet.splits import records
-from compress3d.data.store import (
-    LEFT_OUT,
-    OBJECT_BYTES,
-    ObjectRecord,
-    Store,
-    StoreWriter,
-    check_disk,
-    in_words,
-)
+from compress3d.data.store import LEFT_OUT, OBJECT_BYTES, ObjectRecord, Store, StoreWriter, check_disk, in_words
 from compress3d.errors import DataError
 
 

@@ -124,12 +124,11 @@ class Source:
 
     def item(self, key: Key, record: ObjectRecord) -> Item:
         """An object with its files. A half that does not know it stands for files that are missing."""
-        return Item(record, *(self.objects[half].get(key) or self._nowhere(half, key) for half in (RENDERING, VOXELS)))
-
-    def _nowhere(self, half: str, key: Key) -> Folder:
-        archive = next((a for a in self.archives if half_of(a) == half), self.archives[0] if self.archives else None)
-        top = self.folders.get(half) or f"{archive}!{half}"
-        return Folder(f"{top}/{folder_in(half, key)}")
+        files = []
+        for half in (RENDERING, VOXELS):
+            top = self.folders.get(half) or f"{max(self.archives, key=lambda path: half_of(path) == half)}!{half}"
+            files.append(self.objects[half].get(key) or Folder(f"{top}/{folder_in(half, key)}"))
+        return Item(record, *files)
 
 
 def locate(source: str | Path) -> Source:

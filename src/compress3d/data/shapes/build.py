@@ -72,7 +72,7 @@ def make(category: str, index: int, seed: int = 0) -> ProceduralObject:
         (32, 32, 32)
     """
     _check(category)
-    rng = np.random.default_rng(_entropy(CATEGORIES.index(category), index, seed=seed))
+    rng = np.random.default_rng([CATEGORIES.index(category), index, *([seed] if seed else [])])
     parts = list(FAMILIES[category](rng))
     rng.random(3)  # once a scale jitter; kept, because later draws depend on it
     materials, textures = appearance(rng, category)
@@ -105,17 +105,12 @@ def _box_mapping(corners: np.ndarray, extent: float) -> np.ndarray:
     return np.take_along_axis(corners, axes[:, None, :].repeat(3, 1), 2) / extent * _UV_REPEATS
 
 
-def _entropy(*numbers: int, seed: int) -> list[int]:
-    """Numbers that start a generator; seed 0 adds nothing."""
-    return [*numbers, seed] if seed else [*numbers]
-
-
 def _build_one(item: tuple[str, str, int], seed: int) -> tuple[ObjectRecord, np.ndarray, np.ndarray, np.ndarray]:
     """Record, views uint8 (24, 137, 137, 4), occupancy and camera rows float32 (24, 5) of one object."""
     uid, category, index = item
     shape = make(category, index, seed)
     number = index * len(CATEGORIES) + CATEGORIES.index(category)  # its own, whichever categories are built
-    cameras = sample_cameras(np.random.default_rng(_entropy(7, number, seed=seed)))
+    cameras = sample_cameras(np.random.default_rng([7, number, *([seed] if seed else [])]))
     renderer = Renderer(shape.mesh, SUPERSAMPLING)
     views = np.stack([renderer(camera) for camera in cameras])
     record = ObjectRecord(uid, category, "shapes", split="train", licence="CC0-1.0", creator="compress3d")
