@@ -16,14 +16,10 @@ _SMOKE_COUNT = 52  # four of each of the 13 classes: a few seconds on one core
 def build(source: str, out: str | Path, /, **options) -> Store:
     """Build a store, or go on with an interrupted build; the same call on a finished store returns it.
 
-    Args:
-        source: "shapes" (procedural), "cad" (open human-made models) or "shapenet" (as distributed).
-        out: the store's folder.
-        options: handed to `build_shapes`, `build_cad` or `build_shapenet`.
+    `source` is "shapes" (procedural), "cad" (open human-made models) or "shapenet" (as distributed), `out` the store's
+    folder; options are handed to `build_shapes`, `build_cad` or `build_shapenet`.
 
-    Raises:
-        ConfigError: there is no such source.
-        DataError: the input is missing or broken, or the disk is too small.
+    Raises ConfigError: there is no such source. DataError: the input is missing or broken, or the disk is too small.
     """
     if source not in SOURCES:
         raise ConfigError(f"source {source!r}", "does not exist", f"choose one of {', '.join(SOURCES)}")

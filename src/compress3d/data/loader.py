@@ -203,7 +203,6 @@ def _assemble(stores, items, views, offsets, flips, mirrored, backgrounds, image
     count, number = views.shape
     images = _empty((count, number, image_size, image_size, 3))
     target = images.numpy()
-    crop = np.empty((CROP, CROP, 3), np.uint8)
     occupancy = np.empty((count, GRID, GRID, GRID), np.uint8)
     for b, (part, row) in enumerate(items.tolist()):
         rgb, alpha, solid = stores[part].rgb[row], stores[part].alpha[row], stores[part].occupancy(row)
@@ -213,8 +212,7 @@ def _assemble(stores, items, views, offsets, flips, mirrored, backgrounds, image
             if backgrounds is not None:
                 image = composite(image, alpha[view][window], backgrounds[b][v])
             if image_size != CROP:
-                crop[:] = image
-                image = area_mean(crop, image_size)
+                image = area_mean(image, image_size)
             if flips[b, v]:
                 for channel in range(3):  # a plane at a time: 14 us, against 55 us pixel by pixel
                     target[b, v, :, :, channel] = image[:, ::-1, channel]

@@ -1,7 +1,7 @@
-"""Solids whose inside is known exactly: box, frustum, ellipsoid, extrusion, body of revolution.
+"""Solids whose inside is known exactly: box, frustum, ellipsoid, extrusion, body of revolution. Y is up, front -Z.
 
-A procedural object is a union of them. Its occupancy is the OR of `contains`, exact by construction; its mesh is the
-plain sequence of their meshes, since faces inside another solid are never seen. Y is up, the front looks to -Z.
+A procedural object is a union of them: its occupancy is the OR of `contains`; its mesh is the plain sequence of their
+meshes, since faces inside another solid are never seen.
 """
 
 from __future__ import annotations
@@ -68,8 +68,7 @@ class Frustum(Solid):
 
     def contains(self, points: np.ndarray) -> np.ndarray:
         axis = self.end - self.start
-        squared = axis @ axis
-        offset = points - self.start
+        squared, offset = axis @ axis, points - self.start
         along = offset @ axis / squared
         across = np.einsum("...i,...i", offset, offset) - along * along * squared
         return (along >= 0) & (along <= 1) & (across <= (self.radius + (self.end_radius - self.radius) * along) ** 2)

@@ -26,12 +26,8 @@ _REMEDY = "get the package again"
 def read_ac3d(path: str | Path, load: Load = lambda name: None, skip: Skip = lambda name: False) -> Mesh:
     """Triangles of an AC3D file in its own frame (Y up).
 
-    Args:
-        path: .ac or .acc file.
-        load: bytes of a texture by the name that the file gives; None where there is none.
-        skip: says for an object's name whether to leave it out with all that is in it.
-
-    Raises DataError: the file is missing or broken; the message gives the line.
+    `load` gives the bytes of a texture by its name in the file, or None; `skip` says for an object's name whether to
+    leave it out with all that is in it. Raises DataError: the file is missing or broken; the message gives the line.
     """
     try:
         lines = Path(path).read_bytes().decode("latin-1").split("\n")

@@ -24,12 +24,7 @@ from compress3d.data.store import GRID, ObjectRecord, Store, StoreWriter
 from compress3d.data.voxelize import space_carve
 from compress3d.errors import DataError
 
-#: Models with one of these flags stay in the store, but nothing is trained or tested on them.
-FLAT = 0.012  # thinnest side of the box, in units of its diagonal: parking marks, banknotes
 FEW_VOXELS = 60
-TINY = 0.01  # mean alpha of all pixels: nothing but wires
-TRANSPARENT = 0.75  # mean alpha of the pixels that are touched: mostly glass
-
 _PACKAGES = "sweethome3d-furniture, flightgear-data-ai or torcs-data"
 
 
@@ -44,10 +39,8 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2) 
     """
     models = find_models(sources)
     listed = hashlib.sha256("\n".join(f"{model.uid} {model.licence}" for model in models).encode()).hexdigest()
-    parameters = {
-        "models": len(models), "listing": listed, "grid": GRID, "views": VIEWS, "supersampling": SUPERSAMPLING,
-        "same_shape": SAME_SHAPE,
-    }  # fmt: skip
+    parameters = {"models": len(models), "listing": listed, "grid": GRID, "views": VIEWS}
+    parameters |= {"supersampling": SUPERSAMPLING, "same_shape": SAME_SHAPE}
     writer = StoreWriter.open(out, source="cad", parameters=parameters, capacity=len(models))
     try:
         if all(model.uid in writer.done for model in models):
@@ -93,13 +86,13 @@ def cameras_of(uid: str) -> np.ndarray:
 
 
 def flags_of(model_extent: np.ndarray, alpha: np.ndarray, voxels: int) -> list[str]:
-    """Reasons not to train on a model: by the sides (3,) of its box of diagonal 1, its views' alpha and its voxels."""
+    """Reasons not to train or test on a model: its box's sides (3,), of diagonal 1, its views' alpha, its voxels."""
     seen = alpha[alpha > 8]
     reasons = {
-        "flat": model_extent.min() < FLAT,
+        "flat": model_extent.min() < 0.012,  # parking marks, banknotes
         "few_voxels": voxels < FEW_VOXELS,
-        "tiny_in_image": alpha.mean() / 255 < TINY,
-        "transparent": not seen.size or seen.mean() / 255 < TRANSPARENT,
+        "tiny_in_image": alpha.mean() / 255 < 0.01,  # nothing but wires
+        "transparent": not seen.size or seen.mean() / 255 < 0.75,  # mostly glass
     }
     return [name for name, holds in reasons.items() if holds]
 

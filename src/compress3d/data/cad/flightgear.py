@@ -13,7 +13,6 @@ from compress3d.data.cad.model import Model
 from compress3d.data.mesh import Mesh
 
 NOSE = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])  # their nose looks along -X, ShapeNet's along -Z
-_URL = "https://packages.debian.org/flightgear-data-ai"
 _PICTURES = (".png", ".rgb", ".jpg")
 #: Files beside an aircraft that are no aircraft: lights, stores, banners, parts of the space shuttle.
 _PARTS = re.compile(
@@ -38,7 +37,8 @@ def find(folder: Path) -> list[Model]:
         if not {"light", "lights"} & set(folders.lower().split("/")):
             models.append(Model(
                 uid=f"FG__{name}__{path.stem}", category=_category(name), title=name, creator="FlightGear team",
-                licence="GPL-2+", url=_URL, path=path, read=read_mesh, details={"home": Path(home)},
+                licence="GPL-2+", url="https://packages.debian.org/flightgear-data-ai", path=path, read=read_mesh,
+                details={"home": Path(home)},
             ))  # fmt: skip
     return models
 

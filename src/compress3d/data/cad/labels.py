@@ -8,7 +8,6 @@ import re
 from importlib import resources
 
 OTHER = "other"
-_ANIMALS = r"dog|cat|horse|chicken|rabbit|deer"
 
 
 def classify(name: str, title: str, shelf: str = "") -> str:
@@ -26,7 +25,7 @@ def classify(name: str, title: str, shelf: str = "") -> str:
     if name in _rules("classes.txt"):
         return _rules("classes.txt")[name]
     if shelf == "Characters":
-        return "animal" if re.search(_ANIMALS, title) else "human"
+        return "animal" if re.search("dog|cat|horse|chicken|rabbit|deer", title) else "human"
     return _match("classes.txt", title) or OTHER
 
 

@@ -18,25 +18,17 @@ LARGEST_TEXTURE = 1024  # pixels a side; a view has 137
 
 @dataclass(frozen=True)
 class Model:
-    """Who made it, under which licence, and how to read it.
+    """Who made it, under which licence, and how to read it."""
 
-    Attributes:
-        uid: unique over all packages: library or package, two underscores, the name there.
-        category: ShapeNet's word for the class, a further class, or "other".
-        path: the file that holds it.
-        read: function of the model that gives its triangles, Y up and front -Z (a module's function: it is pickled).
-        details: what `read` needs beside the path.
-    """
-
-    uid: str
-    category: str
+    uid: str  # unique over all packages: library or package, two underscores, the name there
+    category: str  # ShapeNet's word for the class, a further class, or "other"
     title: str
     creator: str
     licence: str
     url: str
-    path: Path
-    read: Callable[[Model], Mesh]
-    details: dict = field(default_factory=dict, hash=False)
+    path: Path  # the file that holds it
+    read: Callable[[Model], Mesh]  # its triangles, Y up and front -Z; a module's function: it is pickled
+    details: dict = field(default_factory=dict, hash=False)  # what `read` needs beside the path
 
     def mesh(self) -> Mesh:
         """The model centred, of diagonal 1, Y up, front -Z. DataError: the file is missing or broken."""
@@ -48,11 +40,7 @@ class Model:
 
 
 class Materials:
-    """Collects the materials and textures of one model; each pair of definition and picture once.
-
-    Args:
-        load: the bytes of a texture by its name, None where there is no such file.
-    """
+    """The materials and textures of one model, each once; `load` gives a texture's bytes by its name, or None."""
 
     def __init__(self, load: Callable[[str], bytes | None]):
         self.textures: list[np.ndarray] = []

@@ -20,12 +20,8 @@ _OPTION = re.compile(r"-\w+(\s+(-?[\d.]+(e-?\d+)?|on|off)\b)*\s+")  # as in `map
 def read_obj(name: str, load: Callable[[str], bytes | None], where: str) -> Mesh:
     """Triangles of an OBJ file; polygons are cut into fans, lines and points are left out.
 
-    Args:
-        name: the OBJ file, as `load` knows it.
-        load: bytes of a file by name (materials and textures stand beside the OBJ file); None where it is missing.
-        where: the file in messages.
-
-    Raises DataError: the file is missing, or is no OBJ file; the message gives the line.
+    `load` gives the bytes of a file by name (materials and textures stand beside the OBJ file), or None; `where` is the
+    file in messages. Raises DataError: the file is missing, or is no OBJ file; the message gives the line.
     """
     data = load(name)
     if data is None:

@@ -21,7 +21,6 @@ TYRE, RIM = Material((0.06, 0.06, 0.06)), Material((0.6, 0.6, 0.62))
 SPOKES = 28  # corners of a wheel's rim
 _SINK = 0.09  # metres that a wheel's hub stands below its radius over the body's zero
 _INCH = 0.0254
-_URL = "https://packages.debian.org/torcs-data"
 
 
 def find(folder: Path) -> list[Model]:
@@ -106,5 +105,5 @@ def _model(path: Path) -> Model:
     licence = read_licence(text) or "GPL-2+"  # the package's licence where a car has no other
     return Model(
         uid=f"TORCS__{path.stem}", category="car", title=path.stem, creator=copyright_holders(text) or "TORCS team",
-        licence=licence, url=_URL, path=path, read=read_mesh,
+        licence=licence, url="https://packages.debian.org/torcs-data", path=path, read=read_mesh,
     )  # fmt: skip

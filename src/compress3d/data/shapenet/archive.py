@@ -22,9 +22,6 @@ from compress3d.errors import DataError
 from compress3d.io import atomic_path
 
 TABLES = ("index.csv", "credits.csv")
-_AGAIN = "download it again"
-_BLOCK = 1 << 20
-_GZIP_HEADER = 512  # bytes of a gzip file that are no contents, with room for a long file name
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ def unpacked_bytes(archive: Path) -> int:
     with open(archive, "rb") as file:
         file.seek(max(0, size - 4))
         unpacked = int.from_bytes(file.read(4), "little")
-    while unpacked < 0.99 * (size - _GZIP_HEADER):
+    while unpacked < 0.99 * (size - 512):  # without gzip's own header, with room for a long file name
         unpacked += 1 << 32
     return unpacked
 
@@ -92,10 +89,7 @@ def still_to_unpack(archive: Path, folder: Path) -> int:
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """The archive itself where it is plain; else a plain tar of it in `folder`, made where it is missing.
-
-    Raises DataError: the archive is broken, or the disk is full.
-    """
+    """The archive where it is plain; else a plain tar in `folder`, made once. DataError: broken, or no room."""
     if not is_compressed(archive):
         return archive
     plain = plain_name(archive, folder)
@@ -113,21 +107,18 @@ def unpack(archive: Path, folder: Path) -> Path:
             open(beside, "wb") as file,
             bytes_bar(archive.stat().st_size, f"unpacking {archive.name}") as bar,
         ):
-            while block := stream.read(_BLOCK):
+            while block := stream.read(1 << 20):
                 file.write(block)
                 bar.update(packed.tell() - bar.n)
     except (OSError, EOFError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(folder, "the disk became full", "free some space, and run the same command again") from None
-        raise DataError(archive, f"is no complete archive ({error})", _AGAIN) from None
+        raise DataError(archive, f"is no complete archive ({error})", "download it again") from None
     return plain
 
 
 def index(archive: Path, plain: Path) -> tuple[dict[str, dict[Key, Members]], dict[str, str]]:
-    """Where the files of every object lie in a plain tar, by half; and the tables that lie beside the halves.
-
-    Messages name `archive`; `plain` is the tar that is read. DataError: it is broken.
-    """
+    """Where the files of every object lie in the tar `plain`, by half; and the tables that lie beside the halves."""
     found: dict[str, dict[Key, Members]] = {half: {} for half in FILES}
     tables: dict[str, str] = {}
     note = partial(_note, found, archive, str(plain))  # one string for all objects
@@ -148,7 +139,7 @@ def index(archive: Path, plain: Path) -> tuple[dict[str, dict[Key, Members]], di
                     folder = posixpath.dirname(member.name) if member.issym() else ""
                     links.append((member.name, posixpath.join(folder, member.linkname)))
     except (tarfile.TarError, OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(archive, f"is no complete archive ({error})", _AGAIN) from None
+        raise DataError(archive, f"is no complete archive ({error})", "download it again") from None
     for name, target in links:
         half, key, meant = parse_member(posixpath.normpath(target)) or ("", ("", ""), "")
         members = found.get(half, {}).get(key)

@@ -14,7 +14,6 @@ from compress3d.errors import DataError
 
 #: What to do about a broken object.
 REMEDY = "download the data set again, or remove this object"
-_HEADER_LIMIT = 1024  # bytes; a binvox file's real header has about 80
 _PNG_SIGNATURE, _PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -68,7 +67,7 @@ def decode_binvox(data: bytes, name: str | Path = "<bytes>", size: int = GRID) -
     """
     if not data.startswith(b"#binvox 1"):
         raise DataError(name, "is no binvox file (it does not begin with '#binvox 1')" if data else "is empty", REMEDY)
-    header, end, _ = data[:_HEADER_LIMIT].partition(b"\ndata\n")
+    header, end, _ = data[:1024].partition(b"\ndata\n")  # real headers have about 80 bytes
     if not end:
         raise DataError(name, "has no complete binvox header (truncated)", REMEDY)
     edges = re.search(rb"^\s*dim\s+(\d+)\s+\1\s+\1\s*$", header, re.MULTILINE)

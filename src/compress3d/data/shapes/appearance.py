@@ -9,7 +9,6 @@ import numpy as np
 from compress3d.data.mesh import Material
 from compress3d.data.shapes.primitives import uniform
 
-TEXTURE_SIDE = 64
 #: A colour, and between which factors it is drawn; wood and paint have more than that.
 _PALETTE = {
     "metal": ((1.0, 1.0, 1.0), 0.25, 0.8),
@@ -43,7 +42,7 @@ def _colour(rng: np.random.Generator, kind: str) -> np.ndarray:
 
 def _texture(rng: np.random.Generator, colour: np.ndarray, kind: str) -> np.ndarray:
     """Wood grain, stripes, checks or cloth in one colour: uint8 (64, 64, 3)."""
-    n = TEXTURE_SIDE
+    n = 64
     y, x = np.mgrid[:n, :n] / n
     knots = rng.random((8, 8))
     cell = np.arange(n) * 8 // n

@@ -94,8 +94,8 @@ def make(category: str, index: int, seed: int = 0) -> ProceduralObject:
     return ProceduralObject(parts, mesh, low, high)
 
 
-def _check(category: str) -> None:
-    if category not in FAMILIES:
+def _check(*categories: str) -> None:
+    for category in set(categories) - FAMILIES.keys():
         raise ConfigError(f"category {category!r}", "does not exist", f"choose from {', '.join(CATEGORIES)}")
 
 
@@ -123,19 +123,10 @@ def build_shapes(
 ) -> Store:
     """A store in the folder `out` of `count` procedural training objects, the categories (None: all 13) in turn.
 
-    Raises:
-        ConfigError: a category does not exist.
-        DataError: embreex is not installed, the disk is too small, or `out` holds another build.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     build_shapes(f"{folder}/few", count=2, workers=0).objects[1].uid
-        'bench-00000'
+    Raises ConfigError: a category does not exist. DataError: the disk is too small, or `out` holds another build.
     """
     chosen = tuple(categories or CATEGORIES)
-    for category in chosen:
-        _check(category)
+    _check(*chosen)
     parameters = {"count": count, "seed": seed, **({} if chosen == CATEGORIES else {"categories": list(chosen)})}
     writer = StoreWriter.open(out, source="shapes", parameters=parameters, capacity=count)
     items = {}

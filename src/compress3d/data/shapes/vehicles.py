@@ -91,26 +91,23 @@ def _propellers_and_wheels(rng, L, fr, span, sweep, dihedral, hy, z0) -> Iterato
         yield Frustum([x - 0.01, -fr - 0.08, z], [x + 0.01, -fr - 0.08, z], 0.03, sides=12, material=3)
 
 
-_CAR_HEIGHT = {"sedan": 1.45, "hatch": 1.5, "suv": 1.75, "van": 2.1, "pickup": 1.75, "sport": 1.2, "bus": 3.0}
+_HEIGHTS = {"sedan": 1.45, "hatch": 1.5, "suv": 1.75, "van": 2.1, "pickup": 1.75, "sport": 1.2, "bus": 3.0}
 # Where the cabin begins, reaches the roof, leaves it and ends, in half lengths of the car.
-_CABIN = {
-    "sedan": (-0.32, -0.08, 0.35, 0.68),
-    "hatch": (-0.32, -0.05, 0.75, 0.95),
-    "suv": (-0.36, -0.12, 0.85, 0.97),
-    "pickup": (-0.4, -0.2, 0.1, 0.16),
-    "sport": (-0.25, 0.08, 0.3, 0.8),
-}
+_CABINS = {
+    "sedan": (-0.32, -0.08, 0.35, 0.68), "hatch": (-0.32, -0.05, 0.75, 0.95), "suv": (-0.36, -0.12, 0.85, 0.97),
+    "pickup": (-0.4, -0.2, 0.1, 0.16), "sport": (-0.25, 0.08, 0.3, 0.8),
+}  # fmt: skip
 
 
 def car(rng: np.random.Generator) -> Iterator[Solid]:
     """Sedan, hatchback, SUV, van, pickup, sports car or bus: body, cabin with windows, wheels, lights."""
-    kind = rng.choice(["sedan", "hatch", "suv", "van", "pickup", "sport", "bus"])
+    kind = str(rng.choice(list(_HEIGHTS)))
     lengths = {"bus": uniform(rng, 7, 11), "van": uniform(rng, 4.5, 6)}
     L = lengths.get(kind, uniform(rng, 3.6, 5.0))
     W = uniform(rng, 1.65, 1.95) * (1.25 if kind == "bus" else 1)
     wheel = uniform(rng, 0.29, 0.36) * (1.2 if kind in ("suv", "pickup", "van") else 1.45 if kind == "bus" else 1)
     g = wheel * uniform(rng, 0.5, 0.7)  # ground clearance
-    H = _CAR_HEIGHT[str(kind)] * uniform(rng, 0.95, 1.08)
+    H = _HEIGHTS[kind] * uniform(rng, 0.95, 1.08)
     belt = g + (H - g) * (uniform(rng, 0.45, 0.55) if kind not in ("bus", "van") else 0.48)
     half, e = L / 2, uniform(rng, 0.05, 0.2)
     bonnet = belt * uniform(rng, 0.85, 0.98)
@@ -124,8 +121,8 @@ def car(rng: np.random.Generator) -> Iterator[Solid]:
         nose = (belt * 1.05, -half * 0.68), (belt * 0.85, -half + 0.03)
         body = [(g, -half), (g, half), (H, half - 0.05), (H, -half * 0.35), *nose]
     yield Extrusion(body, "x", -W / 2, W / 2)
-    if kind in _CABIN:
-        yield from _cabin(rng, _CABIN[str(kind)], half, belt, H, W)
+    if kind in _CABINS:
+        yield from _cabin(rng, _CABINS[kind], half, belt, H, W)
     elif kind == "bus":
         yield Box([0, H * 0.68, 0.1], [W * 1.01, H * 0.28, L * 0.9], material=1)
         yield Box([0, H * 0.6, -half - 0.005], [W * 0.9, H * 0.42, 0.04], material=1)
