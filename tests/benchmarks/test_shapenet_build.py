@@ -8,6 +8,7 @@ import gzip
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,8 +111,8 @@ def test_room_is_told_before_and_the_end_after(work, tmp_path):
 
 
 def test_too_small_a_disk_is_refused_before_the_pictures_are_unpacked(work, tmp_path, monkeypatch):
-    usage = archive.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(archive.shutil, "disk_usage", lambda path: usage._replace(free=50_000_000))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=50_000_000))
     with pytest.raises(DataError, match=r"needs 109 MB for 60 objects and \d+ MB to unpack.*50 MB are free.*--limit"):
         build_shapenet(work / "in", tmp_path / "out", workers=0)
     assert list(tmp_path.iterdir()) == []

@@ -39,6 +39,11 @@ def rotation(axis: str, degrees: float) -> np.ndarray:
     return np.roll([[1, 0, 0], [0, c, -s], [0, s, c]], (k, k), (0, 1))
 
 
+def _circle(n: int) -> tuple[np.ndarray, np.ndarray]:
+    angle = np.arange(n) * 2 * np.pi / n
+    return np.cos(angle), np.sin(angle)
+
+
 class Box(Solid):
     """Box around `centre` with edge lengths `size`, turned by `turn` (3, 3)."""
 
@@ -79,8 +84,8 @@ class Frustum(Solid):
         a = np.cross(axis, [1, 0, 0] if abs(axis[0]) < 0.8 else [0, 1, 0])
         a /= np.linalg.norm(a)
         b = np.cross(axis, a)
-        angle = np.arange(self.sides) * 2 * np.pi / self.sides
-        circle = np.cos(angle)[:, None] * a + np.sin(angle)[:, None] * b
+        c, s = _circle(self.sides)
+        circle = c[:, None] * a + s[:, None] * b
         rings = self.start + self.radius * circle, self.end + self.end_radius * circle
         vertices = np.concatenate([*rings, [self.start], [self.end]])
         return vertices, tube(self.sides)
@@ -101,9 +106,8 @@ class Ellipsoid(Solid):
     def mesh(self) -> tuple[np.ndarray, np.ndarray]:
         n, m = self.sides // 2, self.sides  # rings, and points on each
         theta = np.linspace(0, np.pi, n + 2)[1:-1]
-        phi = np.arange(m) * 2 * np.pi / m
-        s, c = np.sin(theta), np.cos(theta)
-        rings = np.stack([np.outer(s, np.cos(phi)), np.outer(c, np.ones(m)), np.outer(s, np.sin(phi))], -1)
+        (x, z), across, height = _circle(m), np.sin(theta), np.cos(theta)
+        rings = np.stack([np.outer(across, x), np.outer(height, np.ones(m)), np.outer(across, z)], -1)
         vertices = np.concatenate([[[0, 1, 0]], rings.reshape(-1, 3), [[0, -1, 0]]])
         line = np.arange(1, n * m + 1).reshape(n, m).T  # of vertices, from pole to pole
         ahead, pole = np.roll(line, -1, 0), np.full(m, n * m + 1)
@@ -179,8 +183,7 @@ class SurfaceOfRevolution(Solid):
             inner = np.maximum(profile[::-1, 0] - self.thickness, 1e-4)
             loop = np.concatenate([profile, np.stack([inner, profile[::-1, 1]], 1)])
         m = len(loop)
-        angle = np.arange(self.sides) * 2 * np.pi / self.sides
-        c, s, (radius, height) = np.cos(angle), np.sin(angle), loop.T
+        (c, s), (radius, height) = _circle(self.sides), loop.T
         vertices = np.stack([np.outer(c, radius), np.outer(np.ones(self.sides), height), np.outer(s, radius)], -1)
         number = np.arange(self.sides * m).reshape(self.sides, m)
         loops = np.stack([number, np.roll(number, -1, 0), np.roll(number, -1, 1), np.roll(number, -1, (0, 1))], -1)

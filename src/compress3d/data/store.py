@@ -186,15 +186,6 @@ class StoreWriter:
         path, work: the folder that `finish` makes, and the one it is made from.
         done: uids that stand in the store or are left out for good.
         finished: the store, if the same build is complete already; nothing can be added then.
-
-    Example:
-        >>> import tempfile
-        >>> views, solid = np.zeros((24, 137, 137, 4), np.uint8), np.ones((32, 32, 32), bool)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     writer = StoreWriter.open(f"{folder}/out", source="example", capacity=1)
-        ...     writer.add(ObjectRecord("a", "chair", "example"), views, solid, np.zeros((24, 5)))
-        ...     writer.finish().row("a")
-        0
     """
 
     def __init__(self, path: Path, source: str, parameters: dict):
@@ -438,8 +429,7 @@ def _read_journal(path: Path) -> list[dict]:
     """The entries before the first broken line (a killed writer may leave half a line)."""
     entries: list[dict] = []
     with contextlib.suppress(ValueError, FileNotFoundError):
-        for line in path.read_bytes().splitlines():
-            entries.append(json.loads(line))
+        entries.extend(map(json.loads, path.read_bytes().splitlines()))
     return entries
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from compress3d.data.cad import flightgear, sweethome, torcs
+from compress3d.data.cad import simulators, sweethome
 from compress3d.data.cad.groups import SAME_SHAPE, Place, assign, published_split
 from compress3d.data.cad.model import Model
 from compress3d.data.camera import VIEWS, sample_cameras
@@ -71,8 +71,8 @@ def find_models(sources: Iterable[str | Path]) -> list[Model]:
     for source in folders:
         if not source.is_dir():
             raise DataError(source, "is no folder", f"unpack {_PACKAGES} there (dpkg -x <package>.deb <folder>)")
-        for package in (sweethome, flightgear, torcs):
-            for model in package.find(source):
+        for find in (sweethome.find, simulators.find_aircraft, simulators.find_cars):
+            for model in find(source):
                 found.setdefault(model.uid, model)
     if not found:
         where = ", ".join(map(str, folders)) or "sources"

@@ -29,9 +29,7 @@ def read_split_file(path: str | Path) -> dict[tuple[str, str], str]:
     """The second published split, a list of ids: {(synset, model): "train" | "val" | "test"}.
 
     Two forms are read: JSON as of Pix2Vox, a list of {"taxonomy_id", "train": [...], "val": [...], "test": [...]}, and
-    CSV as of ShapeNet's `all.csv`, with the columns synsetId, modelId, split.
-
-    Raises DataError: the file is missing, or is neither.
+    CSV as of ShapeNet's `all.csv`, with the columns synsetId, modelId, split. DataError: it is missing, or neither.
     """
     path = Path(path)
     remedy = "give Pix2Vox's ShapeNet.json or ShapeNet's all.csv (synsetId, modelId, split)"
