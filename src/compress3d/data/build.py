@@ -10,7 +10,6 @@ from compress3d.data.store import Store
 from compress3d.errors import ConfigError, DataError
 
 SOURCES = ("shapes", "cad", "shapenet")
-_SMOKE_COUNT = 52  # four of each of the 13 classes: a few seconds on one core
 
 
 def build(source: str, out: str | Path, /, **options) -> Store:
@@ -29,8 +28,8 @@ def build(source: str, out: str | Path, /, **options) -> Store:
 
 
 def smoke_store() -> Store:
-    """The few dozen procedural objects of the smoke scale, in the cache under "smoke"; made on first use."""
-    return build("shapes", paths.cache() / "smoke", count=_SMOKE_COUNT, seed=0)
+    """The 52 procedural objects of the smoke scale, four a class, in the cache under "smoke"; made on first use."""
+    return build("shapes", paths.cache() / "smoke", count=52, seed=0)
 
 
 COMMANDS = {  # of stores that need input

@@ -17,10 +17,7 @@ MAX_DISTANCE = 1.75
 
 
 def sample_cameras(rng: np.random.Generator, count: int = VIEWS) -> np.ndarray:
-    """Random cameras as metadata rows, float64 (count, 5).
-
-    Columns: azimuth and elevation in degrees, in-plane rotation (0), distance ratio, and 25.
-    """
+    """Random metadata rows (count, 5): azimuth and elevation in degrees, in-plane rotation 0, distance ratio, 25."""
     azimuth, elevation, ratio = (rng.uniform(*ends, count) for ends in ((0.0, 360.0), (25.0, 30.0), (0.65, 0.95)))
     return np.stack([azimuth, elevation, np.zeros(count), ratio, np.full(count, 25.0)], axis=1)
 

@@ -142,8 +142,7 @@ class TestViews(Dataset):
     """Test minibatches over the rows `indices`, in their order: centre crop, views by `test_view_order`.
 
     So every model sees the same views, and fewer views of an object are the first of its more. The last minibatch may
-    be smaller. Pages call it `test_views`. Arguments as in `ViewBatches`, where "random" and "pictures" backgrounds are
-    the fixed light colour 240.
+    be smaller. Pages call it `test_views`. Arguments as in `ViewBatches`; light backgrounds are 240.
     """
 
     __test__ = False  # pytest would collect it
@@ -173,9 +172,8 @@ class TestViews(Dataset):
         offsets = np.full((*views.shape, 2), CENTRE)
         items = np.stack([np.zeros_like(rows), rows], axis=1)
         flips = np.zeros(views.shape, bool)
-        return _assemble(
-            [self.store], items, views, offsets, flips, flips[:, 0], backgrounds, self.image_size, self.grid
-        )
+        mirrored, stores = flips[:, 0], [self.store]
+        return _assemble(stores, items, views, offsets, flips, mirrored, backgrounds, self.image_size, self.grid)
 
 
 def test_view_order(uid: str, seed: int = 0) -> np.ndarray:
@@ -196,10 +194,7 @@ def _check(image_size: int, grid: int, background: str) -> None:
 
 
 def _assemble(stores, items, views, offsets, flips, mirrored, backgrounds, image_size, grid) -> Batch:
-    """Read the drawn crops: items `(B, 2)`, views and flips `(B, V)`, offsets `(B, V, 2)`, mirrored `(B,)`.
-
-    `flips` turn images left-right, `mirrored` the voxels; `backgrounds` as `ViewBatches._backgrounds` draws them.
-    """
+    """Read the drawn crops: items `(B, 2)`, views and flips `(B, V)`, offsets `(B, V, 2)`, mirrored (voxels) `(B,)`."""
     count, number = views.shape
     images = _empty((count, number, image_size, image_size, 3))
     target = images.numpy()

@@ -51,9 +51,8 @@ class Mesh:
     def cleaned(self, name: str | Path) -> Mesh:
         """What files get wrong put right, as ShapeNetCore is: bounding box centred and of diagonal 1, unit normals.
 
-        Triangles without area and vertices that no triangle uses are left out; normals that miss are made.
-
-        Raises DataError: `name` has less than four triangles with an area, or a face with a vertex that does not exist.
+        Triangles without area and vertices that no triangle uses are left out; normals that miss are made. DataError:
+        `name` has less than four triangles with an area, or a face with a vertex that does not exist.
         """
         if len(self.faces) and not (0 <= self.faces.min() and self.faces.max() < len(self.vertices)):
             raise DataError(name, "has a face with a vertex that does not exist", "get the package again")

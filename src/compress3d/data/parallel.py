@@ -24,8 +24,7 @@ B = TypeVar("B")
 def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2) -> Iterator[B]:
     """`map(function, items)` in `workers` processes; 0 works in this one. Function and items are pickled.
 
-    The order is kept, so that a store's rows do not depend on the number of workers. At most 4 results per worker are
-    in flight: an object's views take 1.8 MB, and would otherwise fill the memory while the disk writes.
+    The order is kept. At most 4 results per worker are in flight: a slow disk would let them fill the memory.
 
     Raises DataError: a process was ended from outside, as the system does when the memory is full.
     """
@@ -45,8 +44,7 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int = 2
             problem = "was ended from outside, perhaps because the memory is full"
             raise DataError("a worker process", problem, "run the same command again with fewer --workers") from None
         finally:
-            for future in waiting:
-                future.cancel()
+            pool.shutdown(cancel_futures=True)
 
 
 def fill(writer: StoreWriter, items: dict[str, A], make: Callable[[A], tuple | DataError], workers: int) -> Store:

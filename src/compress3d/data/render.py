@@ -1,6 +1,6 @@
-"""Views of a mesh: Embree casts the rays, NumPy shades them. RGBA, 8 bit, exact alpha.
+"""Views of a mesh: Embree casts the rays, NumPy shades them. RGBA, 8 bit, exact alpha; no cast shadows, no ground.
 
-Soft light from two sides above, as the two hemisphere lamps of ShapeNetRendering; no cast shadows, no ground.
+Soft light from two sides above, as the two hemisphere lamps of ShapeNetRendering.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from compress3d.errors import DataError
 
 SUPERSAMPLING = 3  # rays a pixel and axis; 2 is twice as fast and a little rougher at edges
 LAYERS = 4  # see-through surfaces followed along a ray
-LIGHTS = np.array([[0.0, 0.8, 0.6], [0.0, 0.8, -0.6]])  # unit vectors towards the two lamps
+LIGHTS = np.array([[0.0, 0.8, 0.6], [0.0, 0.8, -0.6]], np.float32)  # unit vectors towards the two lamps
 AMBIENT, LAMP, HEADLIGHT = 0.16, 0.36, 0.10
 OPAQUE = 0.98
 
@@ -53,7 +53,6 @@ class Renderer:
         area = np.linalg.norm(cross_product(self.triangles), axis=1)
         (u, v), (s, t) = np.moveaxis(mesh.uv[:, 1:] - mesh.uv[:, :1], 0, -1)
         self.texels_per_length = np.sqrt(np.abs(u * t - v * s) / np.maximum(area, 1e-12))
-        self.lights = (LIGHTS / np.linalg.norm(LIGHTS, axis=1, keepdims=True)).astype(np.float32)
 
     def __call__(self, camera: np.ndarray, side: int = IMAGE_SIDE) -> np.ndarray:
         """The view of a camera (metadata row), uint8 (side, side, 4); straight alpha, black where alpha is zero."""
@@ -120,7 +119,7 @@ class Renderer:
             texel = _look_up(self.pyramids[number], uv, footprint)
             colour[rays] = texel[:, :3]
             opacity[rays] *= texel[:, 3]
-        hemisphere = 0.5 + 0.5 * (normal @ self.lights.T)
+        hemisphere = 0.5 + 0.5 * (normal @ LIGHTS.T)
         facing = np.abs(np.einsum("rk,rk->r", normal, direction))
         light = AMBIENT + LAMP * hemisphere[:, 0] + LAMP * hemisphere[:, 1] + HEADLIGHT * facing
         return np.clip(colour * light[:, None], 0, 1), opacity

@@ -10,7 +10,7 @@ A store is a folder:
     voxels.npy      uint8 (N, 4096), np.packbits of the occupancy [x, y, z] in C order
     cameras.npy     float32 (N, 24, 5): azimuth and elevation in degrees, in-plane rotation, distance ratio, fov
 
-Raw arrays and not PNG: a worker reads 22,000 views a second, 1,800 through PIL. The price is room, 1.806 MB an object.
+Raw arrays: a worker reads 22,000 views a second, and 1,800 from PNG. The price is room, 1.806 MB an object.
 """
 
 from __future__ import annotations
@@ -74,12 +74,8 @@ class ObjectRecord:
 class Store:
     """A finished store, read-only. Picklable: a DataLoader worker maps the same files again.
 
-    Attributes:
-        path, name: the folder and its last part.
-        rgb, alpha, voxels, cameras: memory maps, shapes as in the module's docstring.
-        objects: list of ObjectRecord, one per row.
-        sha256: of the whole data set, in whatever order the objects were built.
-        info: store.json as a dict.
+    `path` and `name` are the folder and its last part; `rgb`, `alpha`, `voxels`, `cameras` memory maps, shapes as above;
+    `objects` an ObjectRecord per row; `info` is store.json; `sha256` that of the whole data set, in whatever order.
 
     Example:
         >>> from compress3d.data.testset import open_test_set
@@ -182,10 +178,8 @@ class StoreWriter:
     All work happens in `<path>.partial`; `finish` renames it. A row's bytes are handed to the system before its line in
     the journal is, so a line always stands for a complete row.
 
-    Attributes:
-        path, work: the folder that `finish` makes, and the one it is made from.
-        done: uids that stand in the store or are left out for good.
-        finished: the store, if the same build is complete already; nothing can be added then.
+    `path` is the folder that `finish` makes of `work`; `done` are the uids that stand in the store or are left out for
+    good; `finished` is the store, if the same build is complete already: nothing can be added then.
     """
 
     def __init__(self, path: Path, source: str, parameters: dict):
@@ -202,12 +196,8 @@ class StoreWriter:
     def open(cls, path: str | Path, source: str, parameters: dict | None = None, capacity: int = 0) -> StoreWriter:
         """Begin a store, or go on with one that was interrupted.
 
-        Args:
-            path: the folder that `finish` will make.
-            source, parameters: everything that decides the contents (JSON values); others are refused when going on.
-            capacity: about how many objects will come; the free space on the disk is checked for them first.
-
-        Raises DataError: the disk is too small, another build is at work there, or the folder holds another build.
+        `source` and `parameters` (JSON values) are everything that decides the contents. Raises DataError: the disk is
+        too small for `capacity` objects, another build is at work there, or the folder holds another build.
         """
         path = Path(path)
         writer = cls(path, source, json.loads(json.dumps(parameters or {}, sort_keys=True)))
@@ -274,10 +264,7 @@ class StoreWriter:
             "files": _files_sha256(self.work, [*(f"{n}.npy" for n in _ROWS), "objects.jsonl"]),
         }
         if self._skipped:
-            rows = [
-                [uid, entry.get("file", ""), entry.get("problem", entry["reason"]), entry.get("remedy", "")]
-                for uid, entry in sorted(self._skipped.items())
-            ]
+            rows = [[uid, why["file"], why["problem"], why["remedy"]] for uid, why in sorted(self._skipped.items())]
             with open(self.work / LEFT_OUT, "w", encoding="utf-8", newline="") as table:
                 csv.writer(table, lineterminator="\n").writerows([["object", "file", "problem", "what to do"], *rows])
         (self.work / "store.json").write_text(json.dumps(info, indent=1) + "\n", "utf-8")
@@ -361,7 +348,7 @@ class StoreWriter:
 
     def _note(self, entry: dict[str, str]) -> None:
         if "skip" in entry:
-            self._skipped[entry["skip"]] = entry
+            self._skipped[entry["skip"]] = {"file": "", "problem": entry["reason"], "remedy": ""} | entry
             self.done.add(entry["skip"])
         else:
             self._objects.append(_record(entry))

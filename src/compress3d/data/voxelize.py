@@ -1,7 +1,7 @@
-"""Solid voxels of any mesh, watertight or not: what cannot be seen from six sides is inside.
+"""Solid voxels of any mesh, watertight or not, made as the published ones of ShapeNet were (binvox -dc -aw).
 
 Rays from the six faces of the grid's cube carve away the empty space before the first surface; voxels that hold a first
-hit stay, so thin parts do too. The published ShapeNet voxels were made in the same way (binvox -dc -aw).
+hit stay, so thin parts do too.
 """
 
 from __future__ import annotations

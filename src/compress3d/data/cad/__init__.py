@@ -11,9 +11,8 @@ Get them with apt, or unpack them anywhere without root:
     for package in *.deb; do dpkg -x "$package" cad-sources; done
     compress3d data build cad --source cad-sources
 
-A model's own licence file decides, where it has one, over that of its library. Pictures and voxels are derived works:
-those of CC0 models are free, those of CC-BY models ask for a credit; only these ship with this repository. Those of GPL
-and Free Art models stay under their licence.
+Pictures and voxels are derived works: those of CC0 models are free, those of CC-BY models ask for a credit; only these
+ship with this repository. Those of GPL and Free Art models stay under their licence.
 """
 
 from compress3d.data.cad.build import build_cad, find_models

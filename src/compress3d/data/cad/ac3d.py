@@ -110,12 +110,19 @@ class _Reader:
         rotation = rotation @ given["rot"].reshape(3, 3).T  # the file lists columns
         if not hidden:
             self.vertices.append(table[:, :3] @ rotation.T + translation)
-            normals = table[:, 3:6] @ rotation.T if table.shape[1] >= 6 else np.full((len(table), 3), np.nan)
+            normals = np.full((len(table) + 1, 3), np.nan)  # the last one of vertices that do not exist
+            if table.shape[1] >= 6:
+                normals[:-1] = table[:, 3:6] @ rotation.T
             for kind, number, corners in surfaces:
                 chosen = corners[_triangles(kind, len(corners))]
                 if len(chosen):
                     colour, alpha = self.definitions[number] if number < len(self.definitions) else _PLAIN
-                    self._add(chosen, normals, self.materials.index(colour, alpha, texture))
+                    index = chosen[..., 0].astype(int)
+                    index[(index < 0) | (index >= len(table))] = -1
+                    self.faces.append(np.where(index < 0, -1, index + self.total))
+                    self.normals.append(normals[index])
+                    material = self.materials.index(colour, alpha, texture)
+                    self.material_of_face.append(np.full(len(chosen), material))
                     self.uv.append(chosen[..., 1:] * given["texrep"] + given["texoff"])
             self.total += len(table)
         for _ in range(int(values[0])):
@@ -151,13 +158,6 @@ class _Reader:
                 material = int(words[1])
         rows = [(self.words() + ["0", "0"])[:3] for _ in range(int(words[1]))]
         return kind, material, np.array(rows, float).reshape(-1, 3)
-
-    def _add(self, corners: np.ndarray, normals: np.ndarray, material: int) -> None:
-        index = corners[..., 0].astype(int)
-        index[(index < 0) | (index >= len(normals))] = -1
-        self.faces.append(np.where(index < 0, -1, index + self.total))
-        self.normals.append(np.concatenate([normals, np.full((1, 3), np.nan)])[index])
-        self.material_of_face.append(np.full(len(corners), material))
 
     def mesh(self) -> Mesh:
         return Mesh(

@@ -1,7 +1,6 @@
 """From unpacked packages to a store: views and voxels of every model, each at its published place in the split.
 
-Where a package brings models that the published split does not know, a pass over all voxels comes first: who is a near
-duplicate of whom.
+Where packages bring models that the published split does not know, a pass over all voxels finds near duplicates first.
 """
 
 from __future__ import annotations

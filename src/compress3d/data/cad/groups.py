@@ -1,7 +1,7 @@
 """Near duplicates, and a split that keeps them together.
 
-The split is published as split.csv and wins over everything: networks were trained on its train side.
-`tools/draw_cad_split.py` drew it from the voxels; `assign` also places models that a later version of a package brings.
+The published one (split.csv, drawn by `tools/draw_cad_split.py`) wins over everything: networks were trained on it.
+`assign` also places models that a later version of a package brings.
 """
 
 from __future__ import annotations

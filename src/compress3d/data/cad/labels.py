@@ -11,11 +11,7 @@ OTHER = "other"
 
 
 def classify(name: str, title: str, shelf: str = "") -> str:
-    """The class of a model: ShapeNet's word ("chair"), a further class ("bed"), or "other".
-
-    Args:
-        name, title: its id in the library, such as "bathroom_vanity", and its English name.
-        shelf: the library's own category; "Characters" are people and animals.
+    """The class of a model by its id, English name and shelf in a library: ShapeNet's word, a further one, or "other".
 
     Example:
         >>> classify("armchair7", "Armchair"), classify("kitchenIsland", "Kitchen island")

@@ -22,8 +22,6 @@ NOSE = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])  # their n
 FRONT = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])  # their front is at +X, ShapeNet's at -Z
 TYRE, RIM = Material((0.06, 0.06, 0.06)), Material((0.6, 0.6, 0.62))
 SPOKES = 28  # corners of a wheel's rim
-_SINK = 0.09  # metres that a wheel's hub stands below its radius over the body's zero
-_INCH = 0.0254
 _PICTURES = (".png", ".rgb", ".jpg")
 #: Files beside an aircraft that are no aircraft: lights, stores, banners, parts of the space shuttle.
 _PARTS = re.compile(
@@ -45,9 +43,10 @@ def find_aircraft(folder: Path) -> list[Model]:
         if not below or _PARTS.search(path.name.lower()):
             continue
         home, name, folders = below.groups("")
+        kind = "watercraft" if "ferry" in name.lower() else "balloon" if name == "balloon" else "airplane"
         if not {"light", "lights"} & set(folders.lower().split("/")):
             models.append(Model(
-                uid=f"FG__{name}__{path.stem}", category=_category(name), title=name, creator="FlightGear team",
+                uid=f"FG__{name}__{path.stem}", category=kind, title=name, creator="FlightGear team",
                 licence="GPL-2+", url="https://packages.debian.org/flightgear-data-ai", path=path, read=read_aircraft,
                 details={"home": Path(home)},
             ))  # fmt: skip
@@ -62,12 +61,6 @@ def read_aircraft(model: Model) -> Mesh:
         return _bytes(_picture(model.path.parent, name) or _liveries(model.details["home"]).get(livery))
 
     return read_ac3d(model.path, load, skip=lambda name: bool(_EFFECTS.search(name))).transformed(NOSE)
-
-
-def _category(name: str) -> str:
-    if "ferry" in name.lower():
-        return "watercraft"
-    return "balloon" if name == "balloon" else "airplane"
 
 
 @functools.lru_cache(maxsize=4)
@@ -138,9 +131,9 @@ def add_wheels(body: Mesh, description: str) -> Mesh:
         for side in ("Right", "Left"):
             wheel = _section(description, f"{axle} {side} Wheel")
             width = _number(wheel, "tire width", 250) / 1000
-            rim = _number(wheel, "rim diameter", 17) * _INCH / 2
+            rim = _number(wheel, "rim diameter", 17) * 0.0254 / 2
             radius = rim + width * _number(wheel, "tire height-width ratio", 0.45)
-            hub = np.array([along, radius - _SINK, _number(wheel, "ypos", 0.8)])
+            hub = np.array([along, radius - 0.09, _number(wheel, "ypos", 0.8)])  # sunk below the body's zero
             for kind, (size, thickness) in enumerate([(radius, width), (rim, 1.04 * width)]):
                 vertices.append(_cylinder(size, thickness) + hub)
                 faces.append(tube(SPOKES) + total)

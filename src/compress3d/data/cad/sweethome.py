@@ -1,7 +1,6 @@
 """Sweet Home 3D's furniture libraries: an .sh3f file is a zip of OBJ models with a Java .properties catalogue.
 
-The catalogue gives every model its name, maker, true size in centimetres and a rotation; the library's LICENSE.TXT
-holds where a model has no licence file of its own.
+It gives every model's name, maker, true size and rotation. Models without a licence of their own have the library's.
 """
 
 from __future__ import annotations
@@ -101,12 +100,11 @@ def _model(path: Path, entry: dict[str, str], texts: dict[str, bytes], house: st
     name = entry.get("id", file).split("#")[-1]
     title = entry.get("name", name)
     page = re.search(r"blendswap\.com/blends?/(?:view/)?\d+", own)
-    details = {key: entry[key] for key in ("width", "height", "depth", "modelRotation") if key in entry}
     return Model(
         uid=f"{path.stem}__{name}", category=classify(name, title, entry.get("category", "")), title=title,
         creator=_MAKERS.get(path.stem, entry.get("creator", "")), licence=licence,
         url=f"https://www.{page[0]}" if page else _URL, path=path, read=read_mesh,
-        details={**details, "model": file},
+        details=entry | {"model": file},
     )  # fmt: skip
 
 

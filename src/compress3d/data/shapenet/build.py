@@ -37,9 +37,8 @@ def build_shapenet(
     Args:
         source: folder or archive, see `source.locate`.
         out: the store's folder. A compressed archive is unpacked beside it, to a plain tar that is removed at the end.
-        split: see `splits.records`.
-        categories: only these (names or synset ids).
-        limit: at most so many objects of each category, the first of the sorted list. Splits are made before.
+        split: see `splits.records`, which is applied before
+        categories, limit: only these (names or synset ids), and of each the first so many of the sorted list.
         workers: processes that decode pictures; 0 decodes in this one.
         report: called with lines for people: the room needed, and how it ended.
 
@@ -47,12 +46,9 @@ def build_shapenet(
     """
     out, found = Path(out), locate(source)
     wanted = None if categories is None else sorted({category_name(name) for name in categories})
-    parameters = {
-        "archive": sha256_of(source) if found.archives == [Path(source)] else None,
-        "split": split if split in (None, "index", "sorted") else f"list of ids, sha256 {sha256_of(split)}",
-        "categories": wanted,
-        "limit": limit,
-    }
+    archive = sha256_of(source) if found.archives == [Path(source)] else None
+    ids = split if split in (None, "index", "sorted") else f"list of ids, sha256 {sha256_of(split)}"
+    parameters = {"archive": archive, "split": ids, "categories": wanted, "limit": limit}
     writer = StoreWriter.open(out, source="shapenet", parameters=parameters)
     try:
         if writer.finished is None:
@@ -128,14 +124,12 @@ def _choose(
 def _room(out: Path, count: int, done: int, unpacked: int = 0) -> str:
     """What `count` objects (0: not known yet), `done` of them there, and a plain tar take of the disk, for people."""
     free = check_disk(out, max(0, count - done), unpacked)
-    parts = []
-    if count:
-        parts.append(f"{count:,} objects need {in_words(count * OBJECT_BYTES)} in {out}")
-    if done:
-        parts.append(f"{done:,} of them are there already")
-    if unpacked:
-        parts.append(f"unpacking needs {in_words(unpacked)} in {_unpacked(out)} until the end")
-    return f"{'; '.join(parts)} ({in_words(free)} are free)"
+    parts = {
+        f"{count:,} objects need {in_words(count * OBJECT_BYTES)} in {out}": count,
+        f"{done:,} of them are there already": done,
+        f"unpacking needs {in_words(unpacked)} in {_unpacked(out)} until the end": unpacked,
+    }
+    return f"{'; '.join(part for part, number in parts.items() if number)} ({in_words(free)} are free)"
 
 
 def _read(item: Item) -> tuple[ObjectRecord, np.ndarray, np.ndarray, np.ndarray] | DataError:

@@ -80,10 +80,7 @@ class Item:
 
 
 def read_item(item: Item) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Views uint8 `(24, 137, 137, 4)`, occupancy bool `(32, 32, 32)` and cameras float32 `(24, 5)` of one object.
-
-    A DataError names the file that is missing or broken.
-    """
+    """Views, occupancy and cameras as `StoreWriter.add` takes them. A DataError names the missing or broken file."""
     occupancy = decode_binvox(item.read(VOXEL_FILE), item.where(VOXEL_FILE))
     if not occupancy.any():
         raise DataError(item.where(VOXEL_FILE), "has no occupied voxel", REMEDY)
@@ -136,9 +133,7 @@ def locate(source: str | Path) -> Source:
 
     `source` is the folder that holds ShapeNetRendering and ShapeNetVox32, each as a folder or as a .tgz, .tar.gz or
     .tar archive (where both are there, the folder counts); the folder above it; one of the two halves, the other beside
-    it; or one archive with both.
-
-    Raises DataError: there is no such folder, a half is missing, or there are two of it.
+    it; or one archive with both. Raises DataError: there is none, a half is missing, or there are two of it.
     """
     source = Path(source)
     if not source.exists():

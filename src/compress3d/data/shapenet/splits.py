@@ -58,14 +58,11 @@ def records(
     """The record of every object that takes part: split, group and credits filled in.
 
     Args:
-        keys: all objects of the source.
-        solid: those that ShapeNetVox32 holds; the sorted split is made among them, as in 3D-R2N2.
+        keys, solid: all objects of the source, and those that ShapeNetVox32 holds.
         tables: text of index.csv and credits.csv, where there are such.
-        split: "sorted" (see `sorted_split`); "index" (the source's index.csv); None: "index" where there is one, else
-            "sorted"; or the path of a list of ids. Objects that a list does not name take no part, and objects that it
-            names and the source lacks do: the build lists them.
-
-    Raises DataError: the list of ids is missing or broken.
+        split: "sorted" (made among `solid`, as in 3D-R2N2); "index" (the source's index.csv); None: "index" where there
+            is one, else "sorted"; or the path of a list of ids (DataError: missing or broken). Objects that a list does
+            not name take no part, and those that it names and the source lacks do: the build lists them.
     """
     rows = {(row["class"], row["model"]): row for row in _table(tables, "index.csv")}
     credits = {row["uid"]: row for row in _table(tables, "credits.csv")}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 
-from compress3d.data.shapes.primitives import SIDES, rounded_rectangle, uniform
+from compress3d.data.shapes.primitives import SIDES, draws, rounded_rectangle, uniform
 from compress3d.data.solids import Box, Ellipsoid, Extrusion, Frustum, Solid, rotation
 
 
@@ -85,10 +86,9 @@ def _bar_phone(rng: np.random.Generator, kind: str) -> Iterator[Solid]:
     s = 0.85 if kind == "smart" else uniform(rng, 0.3, 0.45)
     yield Box([0, H / 2 - H * s / 2 - H * 0.06, -D / 2 - 0.0005], [W * 0.86, H * s, 0.003], material=1)
     if kind == "candy":
-        for i in range(3):
-            for j in range(4):
-                key = [(i - 1) * W * 0.28, -H / 2 + H * 0.08 + j * H * 0.1, -D / 2 - 0.001]
-                yield Box(key, [W * 0.2, H * 0.06, 0.004], material=2)
+        for i, j in product(range(3), range(4)):
+            key = [(i - 1) * W * 0.28, -H / 2 + H * 0.08 + j * H * 0.1, -D / 2 - 0.001]
+            yield Box(key, [W * 0.2, H * 0.06, 0.004], material=2)
         if rng.random() < 0.4:  # aerial
             top = [W * 0.35, H / 2 + W * uniform(rng, 0.3, 1.0), D * 0.2]
             yield Frustum([W * 0.35, H / 2 - 0.005, D * 0.2], top, W * 0.09, sides=10, material=2)
@@ -116,23 +116,20 @@ def _desk_phone(rng: np.random.Generator, kind: str) -> Iterator[Solid]:
     yield Frustum(a + [0, 0.03, 0], b + [0, 0.03, 0], 0.016, sides=12, material=1)
     for end in (a, b):
         yield Ellipsoid(end + [0, 0.015, 0], [0.03, 0.025, 0.03], material=1, sides=12)
-    for i in range(3):
-        for j in range(4):
-            z = -D * 0.35 + j * D * 0.16
-            key = [W * 0.05 + i * W * 0.14, H * 0.4 + (z + D / 2) / D * H * 0.6 + 0.002, z]
-            yield Box(key, [W * 0.09, 0.01, D * 0.09], material=2)
+    for i, j in product(range(3), range(4)):
+        z = -D * 0.35 + j * D * 0.16
+        key = [W * 0.05 + i * W * 0.14, H * 0.4 + (z + D / 2) / D * H * 0.6 + 0.002, z]
+        yield Box(key, [W * 0.09, 0.01, D * 0.09], material=2)
     if rng.random() < 0.5:
         yield Box([W * 0.2, H * 0.95, D * 0.36], [W * 0.45, 0.02, D * 0.16], material=3)
 
 
 def rifle(rng: np.random.Generator) -> Iterator[Solid]:
     """Barrel, receiver, stock, grip, magazine, sights or scope, bipod."""
-    L = uniform(rng, 0.8, 1.2)
-    bl, br = L * uniform(rng, 0.3, 0.5), uniform(rng, 0.007, 0.013)
-    yield Frustum([0, 0, -L / 2], [0, 0, -L / 2 + bl], br, sides=12)
-    rl = L * uniform(rng, 0.2, 0.3)
+    L, bl, br, rl, rh, w = draws(rng, (0.8, 1.2), (0.3, 0.5), (0.007, 0.013), (0.2, 0.3), (0.05, 0.08), (0.03, 0.05))
+    bl, rl = bl * L, rl * L
     z1 = -L / 2 + bl * 0.9
-    rh, w = uniform(rng, 0.05, 0.08), uniform(rng, 0.03, 0.05)
+    yield Frustum([0, 0, -L / 2], [0, 0, -L / 2 + bl], br, sides=12)
     yield Box([0, -rh * 0.25, z1 + rl / 2], [w, rh, rl])
     yield Box([0, -0.01, z1 - bl * 0.25], [w * 1.05, rh * 0.7, bl * 0.55], material=1)
     z2, e, d = z1 + rl, L / 2, uniform(rng, 0.03, 0.08)

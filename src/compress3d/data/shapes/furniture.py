@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 
-from compress3d.data.shapes.primitives import CORNERS, SIDES, four_legs, pedestal, rounded_rectangle, uniform
+from compress3d.data.shapes.primitives import CORNERS, SIDES, draws, four_legs, pedestal, rounded_rectangle, uniform
 from compress3d.data.solids import Box, Ellipsoid, Extrusion, Frustum, Solid, SurfaceOfRevolution, rotation
 
 
 def table(rng: np.random.Generator) -> Iterator[Solid]:
     """Round, oval or rectangular top on legs, a pedestal, panels or trestles; shelf, drawers and apron now and then."""
-    h = uniform(rng, 0.35, 0.8)
-    w, d = uniform(rng, 0.6, 2.0), uniform(rng, 0.5, 1.0)
-    t = uniform(rng, 0.03, 0.08)
+    h, w, d, t = draws(rng, (0.35, 0.8), (0.6, 2.0), (0.5, 1.0), (0.03, 0.08))
     top = rng.random()
     if top < 0.3:
         d = w = min(w, 1.2)
@@ -59,8 +57,7 @@ def table(rng: np.random.Generator) -> Iterator[Solid]:
 
 def cabinet(rng: np.random.Generator) -> Iterator[Solid]:
     """Cupboard, chest of drawers, bookshelf or sideboard."""
-    W, h, d = uniform(rng, 0.4, 1.8), uniform(rng, 0.4, 2.1), uniform(rng, 0.3, 0.6)
-    t = uniform(rng, 0.02, 0.05)
+    W, h, d, t = draws(rng, (0.4, 1.8), (0.4, 2.1), (0.3, 0.6), (0.02, 0.05))
     f = uniform(rng, 0, 0.15) if rng.random() < 0.6 else 0
     H = h - f
     kind = rng.choice(["doors", "drawers", "open", "mixed"])
@@ -100,16 +97,15 @@ def _fronts(rng: np.random.Generator, W, H, h, d, t, y0, kind) -> Iterator[Solid
         edges.insert(1, y0 + H * uniform(rng, 0.35, 0.65))
     for number, (a, b) in enumerate(pairwise(edges)):
         count = rows if number == 0 else int(rng.integers(1, 4))
-        for i in range(columns):
-            for j in range(count):
-                x, y = -W / 2 + (i + 0.5) * W / columns, a + (j + 0.5) * (b - a) / count
-                front = [W / columns * 0.94, (b - a) / count * 0.95, 0.025]
-                yield Box([x, y, -d / 2 - 0.01], front, material=1)
-                if count > 1:
-                    yield Box([x, y, -d / 2 - 0.035], [W / columns * 0.3, 0.02, 0.03], material=2)
-                else:
-                    s, height = (-1) ** i, min(0.25, (b - a) * 0.3)
-                    yield Box([x + s * W / columns * 0.38, y, -d / 2 - 0.035], [0.02, height, 0.03], material=2)
+        for i, j in product(range(columns), range(count)):
+            x, y = -W / 2 + (i + 0.5) * W / columns, a + (j + 0.5) * (b - a) / count
+            front = [W / columns * 0.94, (b - a) / count * 0.95, 0.025]
+            yield Box([x, y, -d / 2 - 0.01], front, material=1)
+            if count > 1:
+                yield Box([x, y, -d / 2 - 0.035], [W / columns * 0.3, 0.02, 0.03], material=2)
+            else:
+                s, height = (-1) ** i, min(0.25, (b - a) * 0.3)
+                yield Box([x + s * W / columns * 0.38, y, -d / 2 - 0.035], [0.02, height, 0.03], material=2)
     if rng.random() < 0.4:
         yield Box([0, h + t / 2, 0], [W + 0.06, t, d + 0.06], material=1)
 
@@ -166,8 +162,7 @@ def lamp(rng: np.random.Generator) -> Iterator[Solid]:
 
 def chair(rng: np.random.Generator) -> Iterator[Solid]:
     """Chair, stool, bar stool or armchair: seat, support (legs, pedestal, sled or block), back, arms."""
-    w, d, h = uniform(rng, 0.38, 0.6), uniform(rng, 0.38, 0.58), uniform(rng, 0.38, 0.5)
-    t = uniform(rng, 0.03, 0.09)
+    w, d, h, t = draws(rng, (0.38, 0.6), (0.38, 0.58), (0.38, 0.5), (0.03, 0.09))
     stool = rng.random() < 0.1
     if rng.random() < 0.12:  # bar height
         h *= uniform(rng, 1.4, 1.7)
@@ -248,12 +243,9 @@ def _chair_arms(rng: np.random.Generator, w: float, d: float, h: float, t: float
 def sofa(rng: np.random.Generator) -> Iterator[Solid]:
     """One to four seats, back, arms (square, rolled or none), feet, sometimes a chaise and cushions."""
     n = int(rng.integers(1, 5))
-    seat = uniform(rng, 0.5, 0.75)
-    W = n * seat
-    d, sh = uniform(rng, 0.65, 0.95), uniform(rng, 0.3, 0.45)
-    aw = uniform(rng, 0.08, 0.28)
-    ah, bh = sh + uniform(rng, 0.08, 0.3), sh + uniform(rng, 0.25, 0.55)
-    bt, f = uniform(rng, 0.12, 0.25), uniform(rng, 0.03, 0.12)
+    seat, d, sh, aw = draws(rng, (0.5, 0.75), (0.65, 0.95), (0.3, 0.45), (0.08, 0.28))
+    arm, back, bt, f = draws(rng, (0.08, 0.3), (0.25, 0.55), (0.12, 0.25), (0.03, 0.12))
+    W, ah, bh = n * seat, sh + arm, sh + back
     yield Box([0, f + (sh - f) / 2 - 0.04, 0], [W, sh - f - 0.08, d])
     for i in range(n):
         yield Box([-W / 2 + (i + 0.5) * seat, sh - 0.05, -0.03], [seat * 0.97, 0.16, d * 0.95], material=1)
@@ -289,8 +281,7 @@ def sofa(rng: np.random.Generator) -> Iterator[Solid]:
 
 def bench(rng: np.random.Generator) -> Iterator[Solid]:
     """Slatted or solid seat on frames, blocks or legs, with or without back and arm rests."""
-    W, d, h = uniform(rng, 0.9, 2.0), uniform(rng, 0.3, 0.5), uniform(rng, 0.38, 0.5)
-    t = uniform(rng, 0.03, 0.07)
+    W, d, h, t = draws(rng, (0.9, 2.0), (0.3, 0.5), (0.38, 0.5), (0.03, 0.07))
     n = int(rng.integers(1, 6))
     for i in range(n):
         yield Box([0, h - t / 2, -d / 2 + (i + 0.5) * d / n], [W, t, d / n * (0.8 if n > 1 else 1)], material=1)

@@ -17,6 +17,11 @@ def uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(rng.uniform(low, high))
 
 
+def draws(rng: np.random.Generator, *ranges: tuple[float, float]) -> list[float]:
+    """One draw from each range, in their order."""
+    return [uniform(rng, *ends) for ends in ranges]
+
+
 def rounded_rectangle(width: float, depth: float, steps: int, radius: float) -> list[tuple[float, float]]:
     """Rectangle around the origin with corners rounded in `steps` segments."""
     x, z = width / 2 - radius, depth / 2 - radius

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 
-from compress3d.data.shapes.primitives import SIDES, uniform
+from compress3d.data.shapes.primitives import SIDES, draws, uniform
 from compress3d.data.solids import Box, Ellipsoid, Extrusion, Frustum, Solid, rotation
 
 
@@ -19,11 +20,10 @@ def _wing(side, span, chord, sweep, taper, dihedral, y, z, thickness) -> Solid:
 
 def airplane(rng: np.random.Generator) -> Iterator[Solid]:
     """Jet or propeller plane, sometimes a biplane: fuselage, wings, tail, engines, wheels, cockpit."""
-    L, fr = uniform(rng, 0.9, 1.3), uniform(rng, 0.045, 0.085)
+    L, fr, span, chord = draws(rng, (0.9, 1.3), (0.045, 0.085), (0.35, 0.65), (0.14, 0.28))
+    sweep, taper, dihedral = draws(rng, (-0.02, 0.35), (0.25, 1.0), (-0.02, 0.1))
     yield Ellipsoid([0, 0, 0], [fr, fr, L / 2], sides=20)
     yield Frustum([0, 0, -L * 0.36], [0, fr * 0.1, L * 0.28], fr * 0.97, fr * 0.8, sides=20)
-    span, chord = uniform(rng, 0.35, 0.65), uniform(rng, 0.14, 0.28)
-    sweep, taper, dihedral = uniform(rng, -0.02, 0.35), uniform(rng, 0.25, 1.0), uniform(rng, -0.02, 0.1)
     hy = rng.choice([-fr * 0.5, 0, fr * 0.85])
     z0 = uniform(rng, -0.15, 0.05)
     jet = rng.random() < 0.6
@@ -136,11 +136,10 @@ def car(rng: np.random.Generator) -> Iterator[Solid]:
     if kind == "pickup":
         yield Box([0, belt + 0.0, half * 0.56], [W * 0.85, 0.02, half * 0.75], material=2)
     base = L * uniform(rng, 0.27, 0.31)
-    for z in (-base, base * (1 if kind != "bus" else 0.8)):
-        for s in SIDES:
-            x = s * (W / 2 - 0.1)
-            yield Frustum([x - 0.11, wheel, z], [x + 0.115, wheel, z], wheel, sides=24, material=2)
-            yield Frustum([x - 0.12, wheel, z], [x + 0.13, wheel, z], wheel * 0.6, sides=16, material=3)
+    for z, s in product((-base, base * (1 if kind != "bus" else 0.8)), SIDES):
+        x = s * (W / 2 - 0.1)
+        yield Frustum([x - 0.11, wheel, z], [x + 0.115, wheel, z], wheel, sides=24, material=2)
+        yield Frustum([x - 0.12, wheel, z], [x + 0.13, wheel, z], wheel * 0.6, sides=16, material=3)
     yield from (Box([s * W * 0.36, belt * 0.72, -half - 0.0], [W * 0.16, 0.12, 0.08], material=3) for s in SIDES)
     yield from (Box([s * W * 0.38, belt * 0.75, half - 0.02], [W * 0.13, 0.12, 0.06], material=3) for s in SIDES)
     if kind == "sport" and rng.random() < 0.5:  # spoiler
