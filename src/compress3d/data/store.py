@@ -50,8 +50,7 @@ _ROW_BYTES = {name: int(np.prod(shape)) * dtype.itemsize for name, (shape, dtype
 OBJECT_BYTES = sum(_ROW_BYTES.values())
 _HEADER_BYTES = 128  # numpy pads its headers so that the number of rows can grow in place
 _CHECKED_ON_RESUME = 16  # rows whose bytes are hashed again: enough to see a power cut, cheap for 43,784 objects
-#: Name of the list of objects that are not in the store, inside its folder.
-LEFT_OUT = "left-out.csv"
+LEFT_OUT = "left-out.csv"  # in the store's folder, the objects that are not in it
 _REMEDY = "delete this folder and build the store again (compress3d data build)"
 
 
@@ -74,7 +73,7 @@ class ObjectRecord:
 class Store:
     """A finished store, read-only. Picklable: a DataLoader worker maps the same files again.
 
-    `path` and `name` are the folder and its last part; `rgb`, `alpha`, `voxels`, `cameras` memory maps, shapes as above;
+    `path` and `name` are the folder and its last part; `rgb`, `alpha`, `voxels`, `cameras` memory maps, as above;
     `objects` an ObjectRecord per row; `info` is store.json; `sha256` that of the whole data set, in whatever order.
 
     Example:
@@ -268,6 +267,8 @@ class StoreWriter:
             with open(self.work / LEFT_OUT, "w", encoding="utf-8", newline="") as table:
                 csv.writer(table, lineterminator="\n").writerows([["object", "file", "problem", "what to do"], *rows])
         (self.work / "store.json").write_text(json.dumps(info, indent=1) + "\n", "utf-8")
+        for file in self._files.values():
+            file.close()
         for leftover in ("journal.jsonl", "build.json", "lock"):
             (self.work / leftover).unlink(missing_ok=True)
         try:
@@ -275,7 +276,7 @@ class StoreWriter:
         except OSError as error:
             raise DataError(self.path, f"cannot be given its name ({error.strerror})", "remove what is there") from None
         finally:
-            self.close()
+            self._lock.release()
         self.finished = Store.open(self.path)
         return self.finished
 

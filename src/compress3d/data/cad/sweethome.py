@@ -29,8 +29,7 @@ _PROPERTY = re.compile(
     r"^\s*(?:[#!].*|((?:\\.|[^\\\s:=])+)[ \t\f]*[:=]?[ \t\f]*((?:\\[\s\S]|[^\\\n])*))$", re.MULTILINE
 )
 _REMEDY = "install or unpack the package again"
-#: As the library asks to be credited.
-_MAKERS = {"Scopia": "Scopia / eTeks (Emmanuel Puybaret)"}
+_MAKERS = {"Scopia": "Scopia / eTeks (Emmanuel Puybaret)"}  # as the library asks to be credited
 
 
 def find(folder: Path) -> list[Model]:

@@ -37,7 +37,7 @@ def build_shapenet(
     Args:
         source: folder or archive, see `source.locate`.
         out: the store's folder. A compressed archive is unpacked beside it, to a plain tar that is removed at the end.
-        split: see `splits.records`, which is applied before
+        split: see `splits.records`; it is made among all objects of the source.
         categories, limit: only these (names or synset ids), and of each the first so many of the sorted list.
         workers: processes that decode pictures; 0 decodes in this one.
         report: called with lines for people: the room needed, and how it ended.
