@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from compress3d.data.binvox import decode_binvox
+from compress3d.data.shapenet.decode import decode_binvox
 from tools.shapenet_files import encode_binvox
 
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compress3d.data.binvox import decode_binvox
 from compress3d.data.shapenet import build_shapenet
-from compress3d.data.shapenet.decode import decode_metadata, decode_view
+from compress3d.data.shapenet.decode import decode_binvox, decode_metadata, decode_view
 from compress3d.data.shapenet.source import read_item
 from compress3d.data.shapenet.splits import read_split_file
 from compress3d.errors import DataError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compress3d.data.cad import torcs
+from compress3d.data.cad import simulators
 from compress3d.data.cad.ac3d import read_ac3d
 from compress3d.errors import DataError
 
@@ -112,12 +112,12 @@ def test_wheels_stand_where_the_description_says(tmp_path):
         for s, y in (("Right", -0.7), ("Left", 0.7))
     )
     (car / "kart.xml").write_text(axles + wheels, "latin-1")
-    (model,) = torcs.find(tmp_path)
-    mesh = torcs.read_mesh(model)
+    (model,) = simulators.find_cars(tmp_path)
+    mesh = simulators.read_car(model)
     assert model.uid == "TORCS__kart" and model.category == "car"
     radius = 10 * 0.0254 / 2 + 0.2 * 0.5
     points = mesh.vertices[4:]  # after the body's square; x forward became -z
-    assert len(mesh.faces) == 2 + 4 * 2 * 4 * torcs.SPOKES
+    assert len(mesh.faces) == 2 + 4 * 2 * 4 * simulators.SPOKES
     np.testing.assert_allclose(points[:, 2].min(), -2 - radius)
     np.testing.assert_allclose(points[:, 2].max(), 1 + radius)
     np.testing.assert_allclose(np.ptp(points[:, 0]), 2 * (0.7 + 1.04 * 0.1))
@@ -129,4 +129,4 @@ def test_a_car_without_description_is_named(tmp_path):
     car.mkdir(parents=True)
     (car / "kart.acc").write_text(GOOD, "latin-1")
     with pytest.raises(DataError, match="kart.xml"):
-        torcs.find(tmp_path)[0].mesh()
+        simulators.find_cars(tmp_path)[0].mesh()

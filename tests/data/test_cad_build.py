@@ -49,17 +49,17 @@ def test_an_interrupted_build_goes_on_and_ends_the_same(packages, tmp_path, monk
     views = cad_build._object
     calls = []
 
-    def stop_at_the_second(model):
-        calls.append(model.uid)
+    def stop_at_the_second(item):
+        calls.append(item[0].uid)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return views(model)
+        return views(item)
 
     monkeypatch.setattr(cad_build, "_object", stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         build_cad([packages], tmp_path / "cut", workers=0)
     again = []
-    monkeypatch.setattr(cad_build, "_object", lambda model: again.append(model.uid) or views(model))
+    monkeypatch.setattr(cad_build, "_object", lambda item: again.append(item[0].uid) or views(item))
     assert build_cad([packages], tmp_path / "cut", workers=0).sha256 == whole.sha256
     assert len(again) == len(whole) - 1  # the first one was there already
 
@@ -83,8 +83,8 @@ def test_shipped_views_come_out_again(uid):
     model = next(model for model in find_models(folders.split(os.pathsep)) if model.uid == uid)
     shipped = open_test_set()
     row = shipped.row(uid)
-    (rgba, occupancy, cameras), flags, problem = cad_build._object(model)
-    assert not problem and not flags
+    record, rgba, occupancy, cameras = cad_build._object((model, published_split()[uid]))
+    assert not record.flags
     np.testing.assert_allclose(cameras, shipped.cameras[row], atol=1e-4)
     far = np.abs(rgba.astype(int) - np.concatenate([shipped.rgb[row], shipped.alpha[row][..., None]], -1)).max(-1) > 16
     assert far.mean() < 1e-3

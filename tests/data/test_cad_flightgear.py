@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compress3d.data.cad import flightgear
+from compress3d.data.cad import simulators
 from compress3d.data.cad.ac3d import read_ac3d
 
 AC = """AC3Db
@@ -84,9 +84,9 @@ def test_flightgear_finds_aircraft_and_turns_the_nose(write, tmp_path):
     for name in ("AI/Aircraft/717/Models/717.ac", "AI/Aircraft/717/Models/nav-light.ac", "AI/Aircraft/x/Lights/y.ac"):
         write(name, AC)
     write("elsewhere/Models/z.ac", AC)
-    models = flightgear.find(tmp_path)
+    models = simulators.find_aircraft(tmp_path)
     assert [model.uid for model in models] == ["FG__717__717"] and models[0].licence == "GPL-2+"
-    mesh = flightgear.read_mesh(models[0])
+    mesh = simulators.read_aircraft(models[0])
     assert len(mesh.faces) == 2  # the propeller's disc is an effect
     np.testing.assert_allclose(mesh.vertices[0], [0, 0, 10])  # tail at +X -> +Z
 
@@ -96,8 +96,8 @@ def test_liveries_supply_missing_textures(write, tmp_path):
     livery = tmp_path / "AI/Aircraft/717/Models/Liveries/paint.png"
     livery.parent.mkdir()
     Image.new("RGB", (4, 2), (1, 2, 3)).save(livery)
-    mesh = flightgear.read_mesh(flightgear.find(tmp_path)[0])
+    mesh = simulators.read_aircraft(simulators.find_aircraft(tmp_path)[0])
     assert path.exists() and [t.shape for t in mesh.textures] == [(2, 4, 3)] and mesh.materials[0].texture == 0
     livery.write_bytes(b"no picture")
-    flightgear._liveries.cache_clear()
-    assert flightgear.read_mesh(flightgear.find(tmp_path)[0]).materials[0].texture == -1
+    simulators._liveries.cache_clear()
+    assert simulators.read_aircraft(simulators.find_aircraft(tmp_path)[0]).materials[0].texture == -1

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from compress3d.data.cad import find_models, sweethome
-from compress3d.data.cad.licences import copyright_holders, read_licence
+from compress3d.data.cad.labels import copyright_holders, read_licence
 from compress3d.data.cad.obj import PLAIN, read_mtl
 from compress3d.errors import DataError
 

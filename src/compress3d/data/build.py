@@ -13,20 +13,15 @@ from compress3d.data.store import Store
 from compress3d.errors import ConfigError, DataError
 
 SOURCES = ("shapes", "cad", "shapenet")
-_SMOKE_COUNT = 52  # four of each of the 13 classes: a few seconds on one core
 
 
 def build(source: str, out: str | Path, /, **options) -> Store:
     """Build a store, or go on with an interrupted build; the same call on a finished store returns it.
 
-    Args:
-        source: "shapes" (procedural), "cad" (open human-made models) or "shapenet" (as distributed).
-        out: the store's folder.
-        options: handed to `build_shapes`, `build_cad` or `build_shapenet`.
+    `source` is "shapes" (procedural), "cad" (open human-made models) or "shapenet" (as distributed), `out` the store's
+    folder; options are handed to `build_shapes`, `build_cad` or `build_shapenet`.
 
-    Raises:
-        ConfigError: there is no such source.
-        DataError: the input is missing or broken, or the disk is too small.
+    Raises ConfigError: there is no such source. DataError: the input is missing or broken, or the disk is too small.
     """
     if source not in SOURCES:
         raise ConfigError(f"source {source!r}", "does not exist", f"choose one of {', '.join(SOURCES)}")
@@ -36,8 +31,8 @@ def build(source: str, out: str | Path, /, **options) -> Store:
 
 
 def smoke_store() -> Store:
-    """The few dozen procedural objects of the smoke scale, in the cache under "smoke"; made on first use."""
-    return _made_here("smoke", count=_SMOKE_COUNT, seed=0)
+    """The 52 procedural objects of the smoke scale, four a class, in the cache under "smoke"; made on first use."""
+    return _made_here("smoke", count=52, seed=0)
 
 
 def _made_here(name: str, **options) -> Store:
@@ -58,8 +53,7 @@ COMMANDS = {  # of stores that need input
 def ensure(name: str) -> Store:
     """The store called `name` in the cache; "shapes" and "smoke", which need no input, are made where they are missing.
 
-    Raises:
-        DataError: another store is missing; the message has the command that builds it.
+    A DataError says that another store is missing, and has the command that builds it.
     """
     if name == "smoke":
         return smoke_store()

@@ -9,25 +9,17 @@ from __future__ import annotations
 
 import numpy as np
 
-VIEWS = 24
-IMAGE_SIDE = 137
+from compress3d.data.store import SIDE as IMAGE_SIDE
+from compress3d.data.store import VIEWS
+
 FOCAL = 35.0 / 32.0  # focal length in units of the sensor's width
 MAX_DISTANCE = 1.75
-FIELD_OF_VIEW_COLUMN = 25.0
 
 
 def sample_cameras(rng: np.random.Generator, count: int = VIEWS) -> np.ndarray:
-    """Random cameras as metadata rows.
-
-    Returns:
-        float64 (count, 5): azimuth and elevation in degrees, in-plane rotation (0), distance ratio, and the column 25.
-    """
-    cameras = np.zeros((count, 5))
-    cameras[:, 0] = rng.uniform(0, 360, count)
-    cameras[:, 1] = rng.uniform(25, 30, count)
-    cameras[:, 3] = rng.uniform(0.65, 0.95, count)
-    cameras[:, 4] = FIELD_OF_VIEW_COLUMN
-    return cameras
+    """Random metadata rows (count, 5): azimuth and elevation in degrees, in-plane rotation 0, distance ratio, 25."""
+    azimuth, elevation, ratio = (rng.uniform(*ends, count) for ends in ((0.0, 360.0), (25.0, 30.0), (0.65, 0.95)))
+    return np.stack([azimuth, elevation, np.zeros(count), ratio, np.full(count, 25.0)], axis=1)
 
 
 def position(azimuth: float, elevation: float, distance: float = 1.0) -> np.ndarray:
@@ -47,7 +39,7 @@ def pose(camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Rows of the rotation are the camera's right, up and backward axes in object coordinates (Y up, front -Z):
     `rotation @ (point - eye)` has z < 0 before the camera.
     """
-    eye = position(*camera[:2], camera[3] * MAX_DISTANCE)
+    eye = position(camera[0], camera[1], camera[3] * MAX_DISTANCE)
     backward = eye / np.linalg.norm(eye)
     right = np.cross([0.0, 1.0, 0.0], backward)
     right /= np.linalg.norm(right)

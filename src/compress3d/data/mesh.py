@@ -9,8 +9,6 @@ import numpy as np
 
 from compress3d.errors import DataError
 
-FEWEST_TRIANGLES = 4  # a tetrahedron
-
 
 @dataclass(frozen=True)
 class Material:
@@ -25,23 +23,16 @@ class Material:
 class Mesh:
     """Triangles with a normal and a texture coordinate at every corner.
 
-    Attributes:
-        vertices: float (N, 3), Y up, front -Z.
-        faces: int (F, 3).
-        normals: float (F, 3, 3), one a corner: unit length; of a mesh as a file gives it any, NaN where it has none.
-        uv: float (F, 3, 2), one a corner; v points up.
-        material_of_face: int (F,).
-        materials: the materials that it indexes.
-        textures: uint8 (H, W, 3 or 4) images.
+    As a file gives them, normals have any length, and are NaN where it has none.
     """
 
-    vertices: np.ndarray
-    faces: np.ndarray
-    normals: np.ndarray
-    uv: np.ndarray
-    material_of_face: np.ndarray
+    vertices: np.ndarray  # float (N, 3), Y up, front -Z
+    faces: np.ndarray  # int (F, 3)
+    normals: np.ndarray  # float (F, 3, 3), one a corner, of unit length
+    uv: np.ndarray  # float (F, 3, 2), one a corner; v points up
+    material_of_face: np.ndarray  # int (F,)
     materials: list[Material]
-    textures: list[np.ndarray] = field(default_factory=list)
+    textures: list[np.ndarray] = field(default_factory=list)  # uint8 (H, W, 3 or 4)
 
     @property
     def triangles(self) -> np.ndarray:
@@ -60,21 +51,16 @@ class Mesh:
     def cleaned(self, name: str | Path) -> Mesh:
         """What files get wrong put right, as ShapeNetCore is: bounding box centred and of diagonal 1, unit normals.
 
-        Triangles without area and vertices that no triangle uses are left out; normals that miss are made.
-
-        Args:
-            name: for messages.
-
-        Raises:
-            DataError: fewer than four triangles have an area, or a face names a vertex that does not exist.
+        Triangles without area and vertices that no triangle uses are left out; normals that miss are made. DataError:
+        `name` has less than four triangles with an area, or a face with a vertex that does not exist.
         """
         if len(self.faces) and not (0 <= self.faces.min() and self.faces.max() < len(self.vertices)):
             raise DataError(name, "has a face with a vertex that does not exist", "get the package again")
         corners = self.vertices[self.faces]
-        area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+        area = np.linalg.norm(cross_product(corners), axis=1)
         good = np.isfinite(corners).all((1, 2)) & (area > 0)
-        if good.sum() < FEWEST_TRIANGLES:
-            problem = f"has {good.sum()} triangles with an area, fewer than {FEWEST_TRIANGLES}"
+        if good.sum() < 4:  # a tetrahedron
+            problem = f"has {good.sum()} triangles with an area, fewer than 4"
             raise DataError(name, problem, "leave this model out, or get the package again")
         used, faces = np.unique(self.faces[good], return_inverse=True)
         faces = faces.reshape(-1, 3)
@@ -92,15 +78,18 @@ class Mesh:
         )  # fmt: skip
 
 
+def cross_product(corners: np.ndarray) -> np.ndarray:
+    """Normals (F, 3) of triangles (F, 3, 3), as long as twice their areas."""
+    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+
+
 def crease_normals(vertices: np.ndarray, faces: np.ndarray, angle: float = 40.0) -> np.ndarray:
-    """Normals that are smooth across edges flatter than `angle` degrees and sharp across the others.
+    """Normals, float64 (F, 3, 3), smooth across edges flatter than `angle` degrees and sharp across the others.
 
-    Vertices at one place (to 1e-5 of the extent) count as one, so that a mesh cut along texture seams stays smooth.
-
-    Returns:
-        float64 (F, 3, 3): area-weighted mean, over the faces around a corner, of those within the angle.
+    Area-weighted means, over the faces around a corner, of those within the angle. Vertices at one place (to 1e-5 of
+    the extent) count as one, so that a mesh cut along texture seams stays smooth.
     """
-    cross = np.cross(vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]])
+    cross = cross_product(vertices[faces])
     unit = cross / np.maximum(np.linalg.norm(cross, axis=1), 1e-20)[:, None]
     extent = np.ptp(vertices, axis=0).max() or 1.0
     _, place = np.unique(np.round(vertices / extent * 1e5).astype(np.int64), axis=0, return_inverse=True)
@@ -126,12 +115,7 @@ def crease_normals(vertices: np.ndarray, faces: np.ndarray, angle: float = 40.0)
 def triangulate_fan(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Triangles of convex polygons whose corners lie one after another, `counts` (P,) of them; below 3 gives none.
 
-    Returns:
-        corner numbers of the triangles (T, 3), and the polygon of each triangle (T,).
-
-    Example:
-        >>> triangulate_fan(np.array([3, 4]))[0].tolist()
-        [[0, 1, 2], [3, 4, 5], [3, 5, 6]]
+    Corner numbers of the triangles (T, 3), and the polygon of each (T,).
     """
     counts = np.asarray(counts, np.int64)
     triangles = np.maximum(counts - 2, 0)

@@ -1,6 +1,6 @@
-"""Views of a mesh: Embree casts the rays, NumPy shades them. RGBA, 8 bit, exact alpha.
+"""Views of a mesh: Embree casts the rays, NumPy shades them. RGBA, 8 bit, exact alpha; no cast shadows, no ground.
 
-Soft light from two sides above, as the two hemisphere lamps of ShapeNetRendering; no cast shadows, no ground.
+Soft light from two sides above, as the two hemisphere lamps of ShapeNetRendering.
 """
 
 from __future__ import annotations
@@ -8,22 +8,18 @@ from __future__ import annotations
 import numpy as np
 
 from compress3d.data.camera import FOCAL, IMAGE_SIDE, pose, project
-from compress3d.data.mesh import Mesh
+from compress3d.data.mesh import Mesh, cross_product
 from compress3d.errors import DataError
 
 SUPERSAMPLING = 3  # rays a pixel and axis; 2 is twice as fast and a little rougher at edges
 LAYERS = 4  # see-through surfaces followed along a ray
-LIGHTS = np.array([[0.0, 0.8, 0.6], [0.0, 0.8, -0.6]])  # unit vectors towards the two lamps
+LIGHTS = np.array([[0.0, 0.8, 0.6], [0.0, 0.8, -0.6]], np.float32)  # unit vectors towards the two lamps
 AMBIENT, LAMP, HEADLIGHT = 0.16, 0.36, 0.10
 OPAQUE = 0.98
 
 
 def embree_scene(triangles: np.ndarray):
-    """An Embree scene of triangles float32 (F, 3, 3); `scene.run(origins, directions, output=True)` casts rays.
-
-    Raises:
-        DataError: embreex is not installed.
-    """
+    """An Embree scene of triangles float32 (F, 3, 3). DataError: embreex is not installed."""
     try:
         from embreex import rtcore_scene
         from embreex.mesh_construction import TriangleMesh
@@ -35,17 +31,11 @@ def embree_scene(triangles: np.ndarray):
 
 
 class Renderer:
-    """Renders one mesh from many cameras.
-
-    Args:
-        mesh: normalised (bounding box centred, diagonal 1).
-        supersampling: rays a pixel and axis.
+    """Renders one mesh, normalised (centred, diagonal 1), from many cameras, with supersampling^2 rays a pixel.
 
     Example:
-        >>> from compress3d.data.camera import sample_cameras
         >>> from compress3d.data.shapes import make
-        >>> camera = sample_cameras(np.random.default_rng(0), 1)[0]
-        >>> Renderer(make("chair", 3).mesh)(camera).shape
+        >>> Renderer(make("chair", 3).mesh)(np.array([45, 27, 0, 0.8, 25])).shape
         (137, 137, 4)
     """
 
@@ -57,12 +47,12 @@ class Renderer:
         self.colours = 0.04 + 0.96 * colours  # nothing is darker than paint can be
         self.alphas = np.array([m.alpha for m in mesh.materials], np.float32)
         self.texture_of_material = np.array([m.texture for m in mesh.materials])
-        self.see_through = bool((self.alphas < 0.99).any()) or any(
-            t.shape[2] == 4 and (t[..., 3] < 250).any() for t in mesh.textures
-        )
+        self.see_through = (self.alphas < 0.99).any() or any((t[..., 3:] < 250).any() for t in mesh.textures)
         self.pyramids = [_mipmaps(texture) for texture in mesh.textures]
-        self.texels_per_length = self._texture_scale()
-        self.lights = (LIGHTS / np.linalg.norm(LIGHTS, axis=1, keepdims=True)).astype(np.float32)
+        # Texture units that a unit of length crosses, for each face: chooses the level of the pyramid.
+        area = np.linalg.norm(cross_product(self.triangles), axis=1)
+        (u, v), (s, t) = np.moveaxis(mesh.uv[:, 1:] - mesh.uv[:, :1], 0, -1)
+        self.texels_per_length = np.sqrt(np.abs(u * t - v * s) / np.maximum(area, 1e-12))
 
     def __call__(self, camera: np.ndarray, side: int = IMAGE_SIDE) -> np.ndarray:
         """The view of a camera (metadata row), uint8 (side, side, 4); straight alpha, black where alpha is zero."""
@@ -79,9 +69,8 @@ class Renderer:
             local = np.stack([(column - n / 2) / focal, -(row - n / 2) / focal, -np.ones_like(row)], -1)
             directions = local.reshape(-1, 3) @ rotation
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-            colour, alpha = self._trace(eye, directions.astype(np.float32), 1.0 / focal * k)
-            full[y0:y1, x0:x1, :3] = colour.reshape(y1 - y0, x1 - x0, 3)
-            full[y0:y1, x0:x1, 3] = alpha.reshape(y1 - y0, x1 - x0)
+            seen = self._trace(eye, directions.astype(np.float32), 1.0 / focal * k)
+            full[y0:y1, x0:x1] = seen.reshape(y1 - y0, x1 - x0, 4)
         mean = full.reshape(side, k, side, k, 4).mean((1, 3))
         alpha = mean[..., 3:]
         straight = np.where(alpha > 1e-3, mean[..., :3] / np.maximum(alpha, 1e-3), 0)
@@ -89,36 +78,29 @@ class Renderer:
         image[image[..., 3] == 0] = 0
         return image
 
-    def _trace(self, eye: np.ndarray, directions: np.ndarray, pixel_angle: float) -> tuple[np.ndarray, np.ndarray]:
-        """Premultiplied colour (R, 3) and alpha (R,) along rays, through up to `LAYERS` see-through surfaces."""
+    def _trace(self, eye: np.ndarray, directions: np.ndarray, pixel_angle: float) -> np.ndarray:
+        """Premultiplied RGBA (R, 4) along rays, through up to `LAYERS` see-through surfaces."""
         count = len(directions)
-        colour, alpha = np.zeros((count, 3), np.float32), np.zeros(count, np.float32)
-        travelled = np.zeros(count, np.float32)
+        rgba, travelled = np.zeros((count, 4), np.float32), np.zeros(count, np.float32)
         origins = np.repeat(eye[None].astype(np.float32), count, 0)
         active = np.arange(count)
         for _ in range(LAYERS if self.see_through else 1):
-            hit = self.scene.run(
-                np.ascontiguousarray(origins[active]), np.ascontiguousarray(directions[active]), output=True
-            )
+            hit = self.scene.run(origins[active], directions[active], output=True)
             struck = hit["primID"] >= 0
             active = active[struck]
             if not len(active):
                 break
-            distance = hit["tfar"][struck]
-            shade, opacity = self._shade(
-                hit["primID"][struck], hit["u"][struck], hit["v"][struck], directions[active],
-                travelled[active] + distance, pixel_angle,
-            )  # fmt: skip
-            weight = (1 - alpha[active]) * opacity
-            colour[active] += weight[:, None] * shade
-            alpha[active] += weight
+            face, u, v, distance = (hit[key][struck] for key in ("primID", "u", "v", "tfar"))
+            seen_from = travelled[active] + distance
+            shade, opacity = self._shade(face, u, v, directions[active], seen_from, pixel_angle)
+            weight = (1 - rgba[active, 3]) * opacity
+            rgba[active, :3] += weight[:, None] * shade
+            rgba[active, 3] += weight
             step = distance + 1e-4  # past the surface
             travelled[active] += step
             origins[active] += directions[active] * step[:, None]
-            active = active[alpha[active] < OPAQUE]
-            if not len(active):
-                break
-        return colour, alpha
+            active = active[rgba[active, 3] < OPAQUE]
+        return rgba
 
     def _shade(self, face, u, v, direction, distance, pixel_angle) -> tuple[np.ndarray, np.ndarray]:
         """Colour (R, 3) and opacity (R,) where rays struck."""
@@ -137,27 +119,18 @@ class Renderer:
             texel = _look_up(self.pyramids[number], uv, footprint)
             colour[rays] = texel[:, :3]
             opacity[rays] *= texel[:, 3]
-        hemisphere = 0.5 + 0.5 * (normal @ self.lights.T)
+        hemisphere = 0.5 + 0.5 * (normal @ LIGHTS.T)
         facing = np.abs(np.einsum("rk,rk->r", normal, direction))
         light = AMBIENT + LAMP * hemisphere[:, 0] + LAMP * hemisphere[:, 1] + HEADLIGHT * facing
         return np.clip(colour * light[:, None], 0, 1), opacity
-
-    def _texture_scale(self) -> np.ndarray:
-        """Texture units that a unit of length crosses, for each face: chooses the level of the pyramid."""
-        edges = self.triangles[:, 1:] - self.triangles[:, :1]
-        area = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1)
-        uv = self.mesh.uv[:, 1:] - self.mesh.uv[:, :1]
-        uv_area = np.abs(uv[:, 0, 0] * uv[:, 1, 1] - uv[:, 0, 1] * uv[:, 1, 0])
-        return np.sqrt(uv_area / np.maximum(area, 1e-12))
 
 
 def _mipmaps(texture: np.ndarray, levels: int = 8) -> list[np.ndarray]:
     """A texture and its halvings, uint8."""
     pyramid = [texture]
     while min(pyramid[-1].shape[:2]) > 1 and len(pyramid) < levels:
-        last = pyramid[-1]
-        h, w = last.shape[0] // 2 * 2, last.shape[1] // 2 * 2
-        even = last[:h, :w].reshape(h // 2, 2, w // 2, 2, -1).astype(np.uint16)
+        h, w = (side // 2 for side in pyramid[-1].shape[:2])
+        even = pyramid[-1][: 2 * h, : 2 * w].reshape(h, 2, w, 2, -1).astype(np.uint16)
         pyramid.append((even.sum((1, 3)) // 4).astype(np.uint8))
     return pyramid
 

@@ -1,29 +1,30 @@
-"""Solids whose inside is known exactly: box, frustum, ellipsoid, extrusion, body of revolution.
+"""Solids whose inside is known exactly: box, frustum, ellipsoid, extrusion, body of revolution. Y is up, front -Z.
 
-A procedural object is a union of them. Its occupancy is the OR of `contains`, exact by construction; its mesh is the
-plain sequence of their meshes, since faces inside another solid are never seen. Y is up, the front looks to -Z.
+A procedural object is a union of them: its occupancy is the OR of `contains`; its mesh is the plain sequence of their
+meshes, since faces inside another solid are never seen.
 """
 
 from __future__ import annotations
-
-from typing import Protocol
 
 import numpy as np
 
 EPSILON = 1e-9
 
 
-class Solid(Protocol):
-    """What every solid offers."""
+class Solid:
+    """What every solid offers: `contains`, which of the points (..., 3) are inside, bool (...); and `mesh`.
 
-    material: int
-    crease_angle: float  # edges flatter than so many degrees are shaded smooth
+    A mesh is its vertices (N, 3) and triangles (F, 3); edges flatter than `crease_angle` degrees are shaded smooth.
+    """
+
+    material = 0
+    crease_angle = 40.0
 
     def contains(self, points: np.ndarray) -> np.ndarray:
-        """Which of the points (..., 3) are inside: bool (...)."""
+        raise NotImplementedError
 
     def mesh(self) -> tuple[np.ndarray, np.ndarray]:
-        """Vertices (N, 3) and triangles (F, 3) of the surface."""
+        raise NotImplementedError
 
 
 def bounds(solid: Solid) -> tuple[np.ndarray, np.ndarray]:
@@ -34,21 +35,17 @@ def bounds(solid: Solid) -> tuple[np.ndarray, np.ndarray]:
 
 def rotation(axis: str, degrees: float) -> np.ndarray:
     """Rotation matrix (3, 3) about "x", "y" or "z"."""
-    angle = np.radians(degrees)
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array(
-        {
-            "x": [[1, 0, 0], [0, c, -s], [0, s, c]],
-            "y": [[c, 0, s], [0, 1, 0], [-s, 0, c]],
-            "z": [[c, -s, 0], [s, c, 0], [0, 0, 1]],
-        }[axis]
-    )
+    c, s, k = np.cos(np.radians(degrees)), np.sin(np.radians(degrees)), "xyz".index(axis)
+    return np.roll([[1, 0, 0], [0, c, -s], [0, s, c]], (k, k), (0, 1))
 
 
-class Box:
+def _circle(n: int) -> tuple[np.ndarray, np.ndarray]:
+    angle = np.arange(n) * 2 * np.pi / n
+    return np.cos(angle), np.sin(angle)
+
+
+class Box(Solid):
     """Box around `centre` with edge lengths `size`, turned by `turn` (3, 3)."""
-
-    crease_angle = 40.0
 
     def __init__(self, centre, size, turn: np.ndarray | None = None, material: int = 0):
         self.centre, self.half = np.array(centre, float), np.array(size, float) / 2
@@ -66,10 +63,8 @@ class Box:
         return corners * self.half @ self.turn.T + self.centre, np.array(faces)
 
 
-class Frustum:
+class Frustum(Solid):
     """Cylinder or cone from `start` to `end`, radius `radius` growing or shrinking to `end_radius`."""
-
-    crease_angle = 40.0
 
     def __init__(self, start, end, radius: float, end_radius: float | None = None, sides: int = 24, material: int = 0):
         self.start, self.end = np.array(start, float), np.array(end, float)
@@ -78,8 +73,7 @@ class Frustum:
 
     def contains(self, points: np.ndarray) -> np.ndarray:
         axis = self.end - self.start
-        squared = axis @ axis
-        offset = points - self.start
+        squared, offset = axis @ axis, points - self.start
         along = offset @ axis / squared
         across = np.einsum("...i,...i", offset, offset) - along * along * squared
         return (along >= 0) & (along <= 1) & (across <= (self.radius + (self.end_radius - self.radius) * along) ** 2)
@@ -90,22 +84,14 @@ class Frustum:
         a = np.cross(axis, [1, 0, 0] if abs(axis[0]) < 0.8 else [0, 1, 0])
         a /= np.linalg.norm(a)
         b = np.cross(axis, a)
-        angle = np.arange(self.sides) * 2 * np.pi / self.sides
-        circle = np.cos(angle)[:, None] * a + np.sin(angle)[:, None] * b
+        c, s = _circle(self.sides)
+        circle = c[:, None] * a + s[:, None] * b
         rings = self.start + self.radius * circle, self.end + self.end_radius * circle
         vertices = np.concatenate([*rings, [self.start], [self.end]])
-        n, i = self.sides, np.arange(self.sides)
-        j = (i + 1) % n
-        faces = [
-            np.stack([i, j, j + n], 1),
-            np.stack([i, j + n, i + n], 1),
-            np.stack([np.full(n, 2 * n), j, i], 1),
-            np.stack([np.full(n, 2 * n + 1), i + n, j + n], 1),
-        ]
-        return vertices, np.concatenate(faces)
+        return vertices, tube(self.sides)
 
 
-class Ellipsoid:
+class Ellipsoid(Solid):
     """Ellipsoid around `centre` with semi-axes `radii` (one number: a ball), turned by `turn`."""
 
     crease_angle = 80.0
@@ -118,31 +104,25 @@ class Ellipsoid:
         return ((((points - self.centre) @ self.turn) / self.radii) ** 2).sum(-1) <= 1
 
     def mesh(self) -> tuple[np.ndarray, np.ndarray]:
-        n, m = self.sides // 2 + 1, self.sides
-        theta = np.linspace(0, np.pi, n + 1)[1:-1]
-        phi = np.arange(m) * 2 * np.pi / m
-        s, c = np.sin(theta), np.cos(theta)
-        rings = np.stack([np.outer(s, np.cos(phi)), np.outer(c, np.ones(m)), np.outer(s, np.sin(phi))], -1)
+        n, m = self.sides // 2, self.sides  # rings, and points on each
+        theta = np.linspace(0, np.pi, n + 2)[1:-1]
+        (x, z), across, height = _circle(m), np.sin(theta), np.cos(theta)
+        rings = np.stack([np.outer(across, x), np.outer(height, np.ones(m)), np.outer(across, z)], -1)
         vertices = np.concatenate([[[0, 1, 0]], rings.reshape(-1, 3), [[0, -1, 0]]])
-        faces, count = [], len(theta)
-        for k in range(m):
-            q = (k + 1) % m
-            faces.append((0, 1 + q, 1 + k))
-            faces.append((1 + (count - 1) * m + k, 1 + (count - 1) * m + q, len(vertices) - 1))
-            for i in range(count - 1):
-                a, b, c, d = 1 + i * m + k, 1 + i * m + q, 1 + (i + 1) * m + k, 1 + (i + 1) * m + q
-                faces += [(a, b, d), (a, d, c)]
-        return (vertices * self.radii) @ self.turn.T + self.centre, np.array(faces)
+        line = np.arange(1, n * m + 1).reshape(n, m).T  # of vertices, from pole to pole
+        ahead, pole = np.roll(line, -1, 0), np.full(m, n * m + 1)
+        caps = np.stack([0 * pole, ahead[:, 0], line[:, 0], line[:, -1], ahead[:, -1], pole], -1)
+        a, b, c, d = line[:, :-1], ahead[:, :-1], line[:, 1:], ahead[:, 1:]
+        faces = np.concatenate([caps, np.stack([a, b, d, a, d, c], -1).reshape(m, -1)], 1).reshape(-1, 3)
+        return (vertices * self.radii) @ self.turn.T + self.centre, faces
 
 
-class Extrusion:
+class Extrusion(Solid):
     """A polygon (k, 2) drawn along an axis from `low` to `high`: wings, hulls, car bodies.
 
     At `high` the polygon is scaled by `scale` about the point `about` and moved by `shift`, in between linearly. The
     polygon's coordinates are the two other axes in their order.
     """
-
-    crease_angle = 40.0
 
     def __init__(self, polygon, axis: str, low, high, scale=1.0, shift=(0, 0), about=(0, 0), material: int = 0):
         self.polygon, self.axis, self.low, self.high = np.array(polygon, float), "xyz".index(axis), low, high
@@ -158,29 +138,23 @@ class Extrusion:
         flat = (flat - self.about - self.shift * t) / (1 + (self.scale - 1) * t) + self.about
         inside = np.zeros(len(flat), bool)
         x, y = flat[:, 0], flat[:, 1]
-        for a, b in zip(self.polygon, np.roll(self.polygon, -1, 0), strict=False):  # crossings of a ray to +x
-            if a[1] != b[1]:
-                inside ^= ((a[1] > y) != (b[1] > y)) & (x < (b[0] - a[0]) * (y - a[1]) / (b[1] - a[1]) + a[0])
+        for (ax, ay), (bx, by) in zip(self.polygon, np.roll(self.polygon, -1, 0), strict=True):
+            if ay != by:  # crossings of a ray to +x
+                inside ^= ((ay > y) != (by > y)) & (x < (bx - ax) * (y - ay) / (by - ay) + ax)
         found = np.zeros(points.shape[:-1], bool)
         found[within] = inside
         return found
 
     def mesh(self) -> tuple[np.ndarray, np.ndarray]:
         n = len(self.polygon)
-        first, second = self.across
-        vertices = np.zeros((2 * n, 3))
-        vertices[:n, self.axis], vertices[n:, self.axis] = self.low, self.high
         top = (self.polygon - self.about) * self.scale + self.about + self.shift
-        vertices[:n, first], vertices[:n, second] = self.polygon[:, 0], self.polygon[:, 1]
-        vertices[n:, first], vertices[n:, second] = top[:, 0], top[:, 1]
+        along = np.repeat([self.low, self.high], n)
+        vertices = np.insert(np.concatenate([self.polygon, top]), self.axis, along, axis=1)
         caps = np.array(triangulate(self.polygon))
-        i = np.arange(n)
-        j = (i + 1) % n
-        faces = [caps[:, ::-1], caps + n, np.stack([i, j, j + n], 1), np.stack([i, j + n, i + n], 1)]
-        return vertices, np.concatenate(faces)
+        return vertices, np.concatenate([caps[:, ::-1], caps + n, tube(n)[: 2 * n]])
 
 
-class SurfaceOfRevolution:
+class SurfaceOfRevolution(Solid):
     """Body of revolution about the vertical through `centre`; `profile` lists (radius, height), heights rising.
 
     With `thickness` it is hollow and open at both ends: a lampshade.
@@ -209,13 +183,20 @@ class SurfaceOfRevolution:
             inner = np.maximum(profile[::-1, 0] - self.thickness, 1e-4)
             loop = np.concatenate([profile, np.stack([inner, profile[::-1, 1]], 1)])
         m = len(loop)
-        angle = np.arange(self.sides) * 2 * np.pi / self.sides
-        c, s, (radius, height) = np.cos(angle), np.sin(angle), loop.T
+        (c, s), (radius, height) = _circle(self.sides), loop.T
         vertices = np.stack([np.outer(c, radius), np.outer(np.ones(self.sides), height), np.outer(s, radius)], -1)
         number = np.arange(self.sides * m).reshape(self.sides, m)
         loops = np.stack([number, np.roll(number, -1, 0), np.roll(number, -1, 1), np.roll(number, -1, (0, 1))], -1)
         bands = loops[:, : m if self.thickness is not None else m - 1]
         return vertices.reshape(-1, 3) + self.centre, bands[..., [0, 3, 1, 0, 2, 3]].reshape(-1, 3)
+
+
+def tube(n: int) -> np.ndarray:
+    """Triangles (4 n, 3) between two rings of n points, then of both ends around their middles, points 2 n, 2 n + 1."""
+    i = np.arange(n)
+    j, low, high = (i + 1) % n, np.full(n, 2 * n), np.full(n, 2 * n + 1)
+    corners = [(i, j, j + n), (i, j + n, i + n), (low, j, i), (high, i + n, j + n)]
+    return np.concatenate([np.stack(corner, 1) for corner in corners])
 
 
 def triangulate(polygon: np.ndarray) -> list[tuple[int, int, int]]:
@@ -225,24 +206,21 @@ def triangulate(polygon: np.ndarray) -> list[tuple[int, int, int]]:
     if 0.5 * np.sum(polygon[:, 0] * ahead[:, 1] - ahead[:, 0] * polygon[:, 1]) < 0:
         order.reverse()
 
-    def turn(a, b, c) -> float:
+    def turn(a, b, c):
         return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
-    def is_ear(i: int, j: int, k: int) -> bool:
-        a, b, c = polygon[i], polygon[j], polygon[k]
-        if turn(a, b, c) <= 1e-12:
-            return False
-        others = (polygon[m] for m in order if m not in (i, j, k))
-        return not any(turn(a, b, p) >= -1e-12 and turn(b, c, p) >= -1e-12 and turn(c, a, p) >= -1e-12 for p in others)
+    def is_ear(*corners: int) -> bool:
+        a, b, c = polygon[list(corners)]
+        others = polygon[[m for m in order if m not in corners]].T
+        within = np.all([turn(a, b, others) >= -1e-12, turn(b, c, others) >= -1e-12, turn(c, a, others) >= -1e-12], 0)
+        return turn(a, b, c) > 1e-12 and not within.any()
 
     found = []
     while len(order) > 3:
-        for at in range(len(order)):
-            i, j, k = order[at - 1], order[at], order[(at + 1) % len(order)]
-            if is_ear(i, j, k):
-                found.append((i, j, k))
-                order.pop(at)
-                break
-        else:  # degenerate rest
+        ears = ((order[at - 1], order[at], order[(at + 1) % len(order)]) for at in range(len(order)))
+        ear = next((ear for ear in ears if is_ear(*ear)), None)
+        if ear is None:  # a degenerate rest
             break
-    return [*found, tuple(order[:3])]
+        found.append(ear)
+        order.remove(ear[1])
+    return [*found, (order[0], order[1], order[2])]

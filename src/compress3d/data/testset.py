@@ -14,11 +14,7 @@ from compress3d.errors import DataError
 
 
 def open_test_set() -> Store:
-    """The held-out real CAD models that ship with the repository, as a store; built in the cache on first use.
-
-    Raises:
-        DataError: the shipped archive is missing or broken.
-    """
+    """The held-out CAD models that ship with the repository, as a store in the cache. DataError: they are broken."""
     archive, out = paths.shipped_data() / "cad-test.tgz", paths.cache() / "cad-test"
     if not archive.is_file():
         raise DataError(archive, "is missing", "restore it from the repository (git checkout -- data)")

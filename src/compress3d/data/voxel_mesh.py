@@ -21,52 +21,33 @@ FACES = (
 NORMALS = np.array([direction for direction, _ in FACES])
 
 
-def _grid(occupancy: np.ndarray) -> np.ndarray:
-    grid = np.asarray(occupancy)
-    if grid.ndim != 3:
-        raise DataError("occupancy", f"has shape {grid.shape}", "give one grid (X, Y, Z), such as probability[0] > 0.4")
-    return grid.astype(bool)
-
-
 def exposed_faces(occupancy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Faces between an occupied and an empty voxel.
-
-    Args:
-        occupancy: bool (X, Y, Z).
+    """Faces between an occupied and an empty voxel of one grid (X, Y, Z); DataError where it is none.
 
     Returns:
         Voxel index (F, 3) int64 behind each face, its corners (F, 4, 3) int64 in voxel units, and its
         direction (F,) int8: 0..5 for -x +x -y +y -z +z.
-
-    Raises:
-        DataError: the array is not one three-dimensional grid.
     """
-    grid = _grid(occupancy)
+    grid = np.asarray(occupancy).astype(bool)
+    if grid.ndim != 3:
+        raise DataError("occupancy", f"has shape {grid.shape}", "give one grid (X, Y, Z), such as probability[0] > 0.4")
     padded = np.pad(grid, 1)
     voxels, corners, directions = [], [], []
     for number, (step, quad) in enumerate(FACES):
         window = tuple(slice(1 + d, 1 + d + n) for d, n in zip(step, grid.shape, strict=True))
         at = np.argwhere(grid & ~padded[window])
         voxels.append(at)
-        corners.append(at[:, None, :] + np.array(quad)[None])
+        corners.append(at[:, None] + np.array(quad))
         directions.append(np.full(len(at), number, np.int8))
     return np.concatenate(voxels), np.concatenate(corners), np.concatenate(directions)
 
 
 def exposed_mesh(occupancy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Welded triangle mesh of the exposed faces: two triangles a face, every corner stored once.
-
-    Args:
-        occupancy: bool (X, Y, Z).
+    """Welded triangle mesh of the exposed faces of a grid: two triangles a face, every corner stored once.
 
     Returns:
-        Vertices (V, 3), uint8 for grids below 256 a side (else uint16), in voxel units; triangles (T, 3),
-        uint16 where they fit (else int32), counter-clockwise from outside; direction (T,) uint8 of each triangle,
-        0..5 for -x +x -y +y -z +z. The small types matter: plotly ships arrays as base64, and a 32^3 chair weighs
-        35 kB this way instead of 80 kB.
-
-    Raises:
-        DataError: the array is not one three-dimensional grid.
+        Vertices (V, 3) in voxel units, uint8 for grids below 256 a side (else uint16); triangles (T, 3), uint16 where
+        they fit (else int32: plotly ships them), counter-clockwise from outside; direction (T,) uint8 of each triangle.
 
     Example:
         >>> vertices, triangles, directions = exposed_mesh(np.ones((1, 1, 1), bool))

@@ -1,18 +1,19 @@
-"""Solid voxels of any mesh, watertight or not: what cannot be seen from six sides is inside.
+"""Solid voxels of any mesh, watertight or not, made as the published ones of ShapeNet were (binvox -dc -aw).
 
 Rays from the six faces of the grid's cube carve away the empty space before the first surface; voxels that hold a first
-hit stay, so thin parts do too. The published ShapeNet voxels were made in the same way (binvox -dc -aw).
+hit stay, so thin parts do too.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from compress3d.data.mesh import Mesh
+from compress3d.data.mesh import Mesh, cross_product
 from compress3d.data.render import embree_scene
+from compress3d.data.store import GRID
 
-GRID = 32
 RAYS = 4  # rays a voxel column and axis: 128^2 from each side
+DENSITY = 6  # points of a surface along a voxel's edge
 
 
 def bounding_cube(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, float]:
@@ -21,19 +22,12 @@ def bounding_cube(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, float]
     return (low + high) / 2 - side / 2, side
 
 
-def space_carve(mesh: Mesh, grid: int = GRID, rays: int = RAYS, scene=None) -> np.ndarray:
-    """Occupancy of a mesh.
+def space_carve(mesh: Mesh, grid: int = GRID, scene=None) -> np.ndarray:
+    """Occupancy of a mesh: bool (grid, grid, grid), indexed [x, y, z].
 
-    Args:
-        mesh: any triangles.
-        grid: voxels a side.
-        rays: rays a voxel column and axis.
-        scene: Embree scene of the mesh where it exists already (a `Renderer` has one).
-
-    Returns:
-        bool (grid, grid, grid), indexed [x, y, z]; a voxel is occupied where any of its rays^3 parts is.
+    A voxel is occupied where any of its 4^3 parts is. `scene` is the mesh's Embree scene, where a `Renderer` has one.
     """
-    fine = grid * rays
+    fine = grid * RAYS
     origin, side = bounding_cube(*(corner.astype(float) for corner in mesh.bounds))
     scene = embree_scene(mesh.triangles) if scene is None else scene
     centres = (np.arange(fine) + 0.5) / fine
@@ -55,32 +49,24 @@ def space_carve(mesh: Mesh, grid: int = GRID, rays: int = RAYS, scene=None) -> n
             empty |= np.moveaxis(reach < depth[..., None], 2, axis)
             i, j = np.nonzero(depth < 1.01)
             place = 1 - depth[i, j] if downward else depth[i, j]
-            index = [None, None, None]
-            index[first], index[second] = i, j
-            index[axis] = np.clip(np.floor(place * fine).astype(int), 0, fine - 1)
+            index = np.insert(np.stack([i, j]), axis, np.clip(np.floor(place * fine).astype(int), 0, fine - 1), axis=0)
             surface[tuple(index)] = True
     solid = ~empty | surface
-    return solid.reshape(grid, rays, grid, rays, grid, rays).any((1, 3, 5))
+    return np.asarray(solid.reshape(grid, RAYS, grid, RAYS, grid, RAYS).any((1, 3, 5)))
 
 
-def surface_voxels(mesh: Mesh, grid: int = GRID, density: int = 6, seed: int = 0) -> np.ndarray:
-    """Voxels that a mesh's surface passes through, found by points spread evenly over it.
-
-    Args:
-        mesh, grid: as in `space_carve`, and so is what is returned.
-        density: points along a voxel's edge; every corner of a triangle counts too.
-        seed: of the points.
-    """
+def surface_voxels(mesh: Mesh, grid: int = GRID) -> np.ndarray:
+    """Voxels that a mesh's surface passes through, found by points spread evenly over it and by its corners."""
     origin, side = bounding_cube(*(corner.astype(float) for corner in mesh.bounds))
     corners = mesh.vertices[mesh.faces].astype(float)
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    area = np.linalg.norm(cross_product(corners), axis=1) / 2
     edge = side / grid
-    counts = np.maximum(1, np.ceil(area / (edge * edge) * density * density / 2)).astype(int)
+    counts = np.maximum(1, np.ceil(area / (edge * edge) * DENSITY * DENSITY / 2)).astype(int)
     face = np.repeat(np.arange(len(corners)), counts)
-    u, v = np.random.default_rng(seed).random((2, counts.sum()))
+    u, v = np.random.default_rng(0).random((2, counts.sum()))
     beyond = u + v > 1
     u[beyond], v[beyond] = 1 - u[beyond], 1 - v[beyond]
-    first, second, third = corners[face, 0], corners[face, 1], corners[face, 2]
+    first, second, third = corners[face].swapaxes(0, 1)
     points = first + u[:, None] * (second - first) + v[:, None] * (third - first)
     points = np.concatenate([points, corners.reshape(-1, 3)])
     index = np.clip(np.floor((points - origin) / edge).astype(int), 0, grid - 1)

@@ -11,10 +11,8 @@ Get them with apt, or unpack them anywhere without root:
     for package in *.deb; do dpkg -x "$package" cad-sources; done
     compress3d data build cad --source cad-sources
 
-Every model's own licence file decides, where it has one, over that of its library (two models of the CC0 library are
-CC-BY, and one the other way round). Pictures and voxels are derived works: those of CC0 models are free, those of CC-BY
-models ask for a credit, those of GPL and Free Art models stay under their licence. Only the first two kinds ship with
-this repository; the others are made on the reader's own machine from the packages.
+Pictures and voxels are derived works: those of CC0 models are free, those of CC-BY models ask for a credit; only these
+ship with this repository. Those of GPL and Free Art models stay under their licence.
 """
 
 from compress3d.data.cad.build import build_cad, find_models

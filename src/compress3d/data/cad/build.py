@@ -1,7 +1,6 @@
 """From unpacked packages to a store: views and voxels of every model, each at its published place in the split.
 
-Where a package brings models that the published split does not know, a pass over all voxels comes first: who is a near
-duplicate of whom.
+Where packages bring models that the published split does not know, a pass over all voxels finds near duplicates first.
 """
 
 from __future__ import annotations
@@ -14,70 +13,49 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from compress3d.data.cad import flightgear, sweethome, torcs
+from compress3d.data.cad import simulators, sweethome
 from compress3d.data.cad.groups import SAME_SHAPE, Place, assign, published_split
 from compress3d.data.cad.model import Model
 from compress3d.data.camera import VIEWS, sample_cameras
-from compress3d.data.parallel import ordered_map
+from compress3d.data.parallel import fill, ordered_map
 from compress3d.data.render import SUPERSAMPLING, Renderer
 from compress3d.data.store import GRID, ObjectRecord, Store, StoreWriter
 from compress3d.data.voxelize import space_carve
 from compress3d.errors import DataError
 
-#: Models with one of these flags stay in the store, but nothing is trained or tested on them.
-FLAT = 0.012  # thinnest side of the box, in units of its diagonal: parking marks, banknotes
 FEW_VOXELS = 60
-TINY = 0.01  # mean alpha of all pixels: nothing but wires
-TRANSPARENT = 0.75  # mean alpha of the pixels that are touched: mostly glass
-
 _PACKAGES = "sweethome3d-furniture, flightgear-data-ai or torcs-data"
 
 
-def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, limit: int | None = None) -> Store:
-    """Build the store of human-made models, or go on with an interrupted build.
+def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2) -> Store:
+    """Build the store `out` of human-made models, or go on with an interrupted build.
 
-    Args:
-        sources: folders with the files of the packages `sweethome3d-furniture`, `flightgear-data-ai`, `torcs-data`:
-            /usr/share where they are installed, or wherever `dpkg -x` put them. What is there is found by its content.
-        out: the store's folder.
-        workers: processes; 980 models take about 5 minutes with two. 0 works in this one.
-        limit: take only so many models, spread over all that there are; all where None.
+    `sources` are folders with files of the packages: /usr/share where they are installed, or wherever `dpkg -x` put
+    them. 980 models take about 5 minutes with two `workers`. Models that cannot be read are left out and listed in
+    `store.info["skipped"]`. Views depend on the uid alone; the rows stand in the order of the uids.
 
-    Returns:
-        the store: views, voxels, and for every model category, title, creator, licence, link, flags, shape group and
-        split. Models that cannot be read are left out and listed in `store.info["skipped"]`. Views depend on the uid
-        alone; the rows stand in the order of the uids.
-
-    Raises:
-        DataError: a source does not exist, or no source holds a model.
+    Raises DataError: a source does not exist, or no source holds a model.
     """
     models = find_models(sources)
-    if limit is not None and limit < len(models):
-        models = [models[k * len(models) // limit] for k in range(limit)]
     listed = hashlib.sha256("\n".join(f"{model.uid} {model.licence}" for model in models).encode()).hexdigest()
-    parameters = {
-        "models": len(models), "listing": listed, "grid": GRID, "views": VIEWS, "supersampling": SUPERSAMPLING,
-        "same_shape": SAME_SHAPE,
-    }  # fmt: skip
+    parameters = {"models": len(models), "listing": listed, "grid": GRID, "views": VIEWS}
+    parameters |= {"supersampling": SUPERSAMPLING, "same_shape": SAME_SHAPE}
     writer = StoreWriter.open(out, source="cad", parameters=parameters, capacity=len(models))
     try:
         if all(model.uid in writer.done for model in models):
             return writer.finish()
         places = dict(published_split())
         if any(model.uid not in places for model in models):
-            shapes, broken = _all_voxels(models, workers)
-            for uid, reason in broken.items():
-                writer.skip(uid, reason)
+            shapes = {}
+            found = tqdm(ordered_map(_voxels, models, workers), total=len(models), disable=None, unit="model")
+            for model, packed in zip(models, found, strict=True):
+                if isinstance(packed, DataError):
+                    writer.skip(model.uid, packed)
+                else:
+                    shapes[model.uid] = np.unpackbits(packed).astype(bool).reshape(GRID, GRID, GRID)
             places |= assign({model.uid: model.category for model in models if model.uid in shapes}, shapes, places)
-        waiting = [model for model in models if model.uid not in writer.done]
-        made = ordered_map(_object, waiting, workers)
-        bar = tqdm(zip(waiting, made, strict=True), total=len(waiting), disable=None, unit="model", desc="views")
-        for model, (arrays, flags, problem) in bar:
-            if problem:
-                writer.skip(model.uid, problem)
-            else:
-                writer.add(_record(model, places[model.uid], flags), *arrays)
-        return writer.finish()
+        known = {model.uid: (model, places[model.uid]) for model in models if model.uid in places}
+        return fill(writer, known, _object, workers)
     finally:
         writer.close()
 
@@ -85,19 +63,18 @@ def build_cad(sources: Iterable[str | Path], out: str | Path, workers: int = 2, 
 def find_models(sources: Iterable[str | Path]) -> list[Model]:
     """All models below the folders, sorted by uid, each once.
 
-    Raises:
-        DataError: a folder does not exist, a library is broken, or there is no model at all.
+    Raises DataError: a folder does not exist, a library is broken, or there is no model at all.
     """
     found: dict[str, Model] = {}
-    sources = [Path(source) for source in sources]
-    for source in sources:
+    folders = [Path(source) for source in sources]
+    for source in folders:
         if not source.is_dir():
             raise DataError(source, "is no folder", f"unpack {_PACKAGES} there (dpkg -x <package>.deb <folder>)")
-        for package in (sweethome, flightgear, torcs):
-            for model in package.find(source):
+        for find in (sweethome.find, simulators.find_aircraft, simulators.find_cars):
+            for model in find(source):
                 found.setdefault(model.uid, model)
     if not found:
-        where = ", ".join(map(str, sources)) or "sources"
+        where = ", ".join(map(str, folders)) or "sources"
         raise DataError(where, "holds no .sh3f library, no AI/Aircraft and no cars", f"unpack {_PACKAGES} there")
     return [found[uid] for uid in sorted(found)]
 
@@ -108,63 +85,41 @@ def cameras_of(uid: str) -> np.ndarray:
 
 
 def flags_of(model_extent: np.ndarray, alpha: np.ndarray, voxels: int) -> list[str]:
-    """Reasons not to train on a model.
-
-    Args:
-        model_extent: sides of its box (3,), diagonal 1.
-        alpha: uint8 (V, H, W) of its views.
-        voxels: how many are occupied.
-    """
+    """Reasons not to train or test on a model: its box's sides (3,), of diagonal 1, its views' alpha, its voxels."""
     seen = alpha[alpha > 8]
     reasons = {
-        "flat": model_extent.min() < FLAT,
+        "flat": model_extent.min() < 0.012,  # parking marks, banknotes
         "few_voxels": voxels < FEW_VOXELS,
-        "tiny_in_image": alpha.mean() / 255 < TINY,
-        "transparent": not seen.size or seen.mean() / 255 < TRANSPARENT,
+        "tiny_in_image": alpha.mean() / 255 < 0.01,  # nothing but wires
+        "transparent": not seen.size or seen.mean() / 255 < 0.75,  # mostly glass
     }
     return [name for name, holds in reasons.items() if holds]
 
 
-def _record(model: Model, place: Place, flags: list[str]) -> ObjectRecord:
-    """A model's line in the store; the flags of the published split hold where it knows the model."""
-    published = model.uid in published_split()
-    return ObjectRecord(
-        uid=model.uid, category=model.category, source="cad", split=place.split, group=place.group, title=model.title,
-        creator=model.creator, licence=model.licence, url=model.url,
-        flags=place.flags if published else "|".join(sorted(flags)),
-    )  # fmt: skip
-
-
-def _object(model: Model) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray] | None, list[str], str]:
-    """Views, occupancy and cameras of one model, and its flags; or nothing, and what is wrong. Runs in a worker."""
+def _object(item: tuple[Model, Place]) -> tuple[ObjectRecord, np.ndarray, np.ndarray, np.ndarray] | DataError:
+    """Record, views, occupancy and cameras of one model, or why there is nothing. Published flags win over new ones."""
+    model, place = item
     try:
-        mesh = model.mesh()
-        cameras = cameras_of(model.uid)
+        mesh, cameras = model.mesh(), cameras_of(model.uid)
         render = Renderer(mesh)
         rgba = np.stack([render(camera) for camera in cameras])
         occupancy = space_carve(mesh, scene=render.scene)
-        flags = flags_of(np.ptp(mesh.vertices, axis=0), rgba[..., 3], int(occupancy.sum()))
-        return (rgba, occupancy, cameras), flags, "" if occupancy.any() else "no voxel is occupied"
     except DataError as error:
-        return None, [], str(error)
+        return error
+    if not occupancy.any():
+        return DataError(model.path, f"model {model.uid} occupies no voxel", "leave it out")
+    flags = "|".join(sorted(flags_of(np.ptp(mesh.vertices, axis=0), rgba[..., 3], int(occupancy.sum()))))
+    record = ObjectRecord(
+        uid=model.uid, category=model.category, source="cad", split=place.split, group=place.group, title=model.title,
+        creator=model.creator, licence=model.licence, url=model.url,
+        flags=place.flags if model.uid in published_split() else flags,
+    )  # fmt: skip
+    return record, rgba, occupancy, cameras
 
 
-def _voxels(model: Model) -> tuple[np.ndarray | None, str]:
-    """Packed occupancy of one model; or nothing, and what is wrong. Runs in a worker."""
+def _voxels(model: Model) -> np.ndarray | DataError:
+    """Packed occupancy of one model."""
     try:
-        solid = space_carve(model.mesh())
-        return np.packbits(solid), "" if solid.any() else "no voxel is occupied"
+        return np.packbits(space_carve(model.mesh()))
     except DataError as error:
-        return None, str(error)
-
-
-def _all_voxels(models: list[Model], workers: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Occupancy by uid, and the reason for every model that has none."""
-    found = tqdm(ordered_map(_voxels, models, workers), total=len(models), disable=None, unit="model", desc="voxels")
-    shapes, broken = {}, {}
-    for model, (packed, problem) in zip(models, found, strict=True):
-        if problem:
-            broken[model.uid] = problem
-        else:
-            shapes[model.uid] = np.unpackbits(packed).astype(bool).reshape(GRID, GRID, GRID)
-    return shapes, broken
+        return error

@@ -1,7 +1,7 @@
 """Near duplicates, and a split that keeps them together.
 
-The split is published as split.csv and wins over everything: networks were trained on its train side.
-`tools/draw_cad_split.py` drew it from the voxels; `assign` also places models that a later version of a package brings.
+The published one (split.csv, drawn by `tools/draw_cad_split.py`) wins over everything: networks were trained on it.
+`assign` also places models that a later version of a package brings.
 """
 
 from __future__ import annotations
@@ -37,14 +37,9 @@ def published_split() -> dict[str, Place]:
 
 
 def shape_groups(occupancy: np.ndarray, threshold: float = SAME_SHAPE) -> np.ndarray:
-    """Groups of objects whose voxels nearly agree, directly or through others.
+    """Group numbers (N,) of objects (N, G, G, G) whose voxels nearly agree, directly or through others.
 
-    Args:
-        occupancy: bool (N, G, G, G).
-        threshold: two objects are joined where intersection over union exceeds it.
-
-    Returns:
-        int (N,): group numbers, counted in the order in which groups first appear.
+    Two are joined where intersection over union exceeds `threshold`. Numbers count in the order of appearance.
     """
     solid = occupancy.reshape(len(occupancy), -1).astype(np.float32)
     overlap = solid @ solid.T
@@ -69,9 +64,7 @@ def assign(categories: dict[str, str], shapes: dict[str, np.ndarray], published:
         numbers = shape_groups(np.stack([shapes[uid] for uid in uids]))
         for number in set(numbers.tolist()):
             members = [uid for uid, own in zip(uids, numbers, strict=True) if own == number]
-            known = [(published[uid].split != "test", published[uid].group) for uid in members if uid in published]
-            known.sort()  # a test group first
-            group = known[0][1] if known else members[0]
-            split = ("train" if known[0][0] else "test") if known else split_of(group)
+            known = sorted((published[uid].split, published[uid].group) for uid in members if uid in published)
+            split, group = known[0] if known else (split_of(members[0]), members[0])  # "test" sorts before "train"
             places |= {uid: Place(category, group, split) for uid in members if uid not in published}
     return places

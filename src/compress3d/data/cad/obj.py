@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from compress3d.data.cad.materials import Materials
+from compress3d.data.cad.model import Materials, share
 from compress3d.data.mesh import Mesh, triangulate_fan
 from compress3d.errors import DataError
 
@@ -18,18 +18,10 @@ _OPTION = re.compile(r"-\w+(\s+(-?[\d.]+(e-?\d+)?|on|off)\b)*\s+")  # as in `map
 
 
 def read_obj(name: str, load: Callable[[str], bytes | None], where: str) -> Mesh:
-    """Read an OBJ file and what it names.
+    """Triangles of an OBJ file; polygons are cut into fans, lines and points are left out.
 
-    Args:
-        name: the OBJ file, as `load` knows it.
-        load: bytes of a file by name (materials and textures stand beside the OBJ file); None where it is missing.
-        where: the file in messages.
-
-    Returns:
-        its triangles; polygons are cut into fans, lines and points are left out.
-
-    Raises:
-        DataError: the file is missing, or is no OBJ file; the message gives the line.
+    `load` gives the bytes of a file by name (materials and textures stand beside the OBJ file), or None; `where` is the
+    file in messages. Raises DataError: the file is missing, or is no OBJ file; the message gives the line.
     """
     data = load(name)
     if data is None:
@@ -39,7 +31,8 @@ def read_obj(name: str, load: Callable[[str], bytes | None], where: str) -> Mesh
     def load_beside(other: str) -> bytes | None:
         return load(posixpath.normpath(posixpath.join(folder, other.replace("\\", "/"))))
 
-    materials, definitions, current = Materials(load_beside), {}, -1
+    materials, current = Materials(load_beside), -1
+    definitions: dict[str, tuple[tuple[float, float, float], float, str | None]] = {}
     points: dict[bytes, list[bytes]] = {b"v": [], b"vt": [], b"vn": []}
     corners, counts, material_of_polygon = [], [], []
     for number, line in enumerate(data.splitlines(), 1):
@@ -47,8 +40,7 @@ def read_obj(name: str, load: Callable[[str], bytes | None], where: str) -> Mesh
         if key in points:
             points[key].append(rest)
         elif key == b"f":
-            words = rest.split()
-            totals = len(points[b"v"]), len(points[b"vt"]), len(points[b"vn"])
+            words, totals = rest.split(), [len(rows) for rows in points.values()]
             try:
                 corners += [_corner(word, totals) for word in words]
             except ValueError as error:
@@ -75,38 +67,39 @@ def read_obj(name: str, load: Callable[[str], bytes | None], where: str) -> Mesh
     )  # fmt: skip
 
 
-def read_mtl(data: bytes) -> dict[str, tuple[tuple[float, ...], float, str | None]]:
+def read_mtl(data: bytes) -> dict[str, tuple[tuple[float, float, float], float, str | None]]:
     """Materials by name: colour, opacity, name of the texture or None. Lines that make no sense are passed over."""
-    found: dict[str, tuple] = {}
-    name, colour, alpha, texture = None, PLAIN, 1.0, None
+    found: dict[str, tuple[tuple[float, float, float], float, str | None]] = {}
+    name = ""
     for line in data.splitlines():
         key, _, rest = _text(line).partition(" ")
-        rest = rest.strip()
+        colour, alpha, texture = found.get(name, (PLAIN, 1.0, None))
         try:
             if key == "newmtl":
-                name, colour, alpha, texture = rest, PLAIN, 1.0, None
+                name, colour, alpha, texture = rest.strip(), PLAIN, 1.0, None
             elif key == "Kd":
-                colour = tuple(min(max(float(word), 0.0), 1.0) for word in rest.split()[:3])
+                red, green, blue = map(share, rest.split()[:3])
+                colour = red, green, blue
             elif key == "d":
-                alpha = min(max(float(rest.split()[-1]), 0.0), 1.0)
+                alpha = share(rest.split()[-1])
             elif key == "map_Kd":
-                texture = _OPTION.sub("", rest)
+                texture = _OPTION.sub("", rest.strip())
         except (ValueError, IndexError):
             continue
-        if name is not None and len(colour) == 3:
+        if name:
             found[name] = (colour, alpha, texture)
     return found
 
 
-def _corner(word: bytes, totals: tuple[int, int, int]) -> tuple[int, int, int]:
+def _corner(word: bytes, totals: list[int]) -> list[int]:
     """Zero-based indices of vertex, texture coordinate and normal; -1 where the corner has none."""
     indices = []
     for part, total in zip((word.split(b"/") + [b"", b""])[:3], totals, strict=True):
-        index = int(part) if part else 0
+        index = int(part or 0)
         indices.append(index - 1 if index >= 0 else total + index)
     if not 0 <= indices[0] < totals[0]:
         raise ValueError(f"vertex {word.decode('latin-1')} of {totals[0]}")
-    return tuple(indices)
+    return indices
 
 
 def _numbers(lines: list[bytes], columns: int, where: str) -> np.ndarray:

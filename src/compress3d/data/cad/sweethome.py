@@ -1,7 +1,6 @@
 """Sweet Home 3D's furniture libraries: an .sh3f file is a zip of OBJ models with a Java .properties catalogue.
 
-The catalogue gives every model its name, maker, true size in centimetres and a rotation; the library's LICENSE.TXT
-holds where a model has no licence file of its own.
+It gives every model's name, maker, true size and rotation. Models without a licence of their own have the library's.
 """
 
 from __future__ import annotations
@@ -16,20 +15,21 @@ from pathlib import Path
 
 import numpy as np
 
-from compress3d.data.cad.classes import classify
-from compress3d.data.cad.licences import read_licence
+from compress3d.data.cad.labels import classify, read_licence
 from compress3d.data.cad.model import Model
 from compress3d.data.cad.obj import read_obj
 from compress3d.data.mesh import Mesh
 from compress3d.errors import DataError
 
-PACKAGE = "sweethome3d-furniture"
 CATALOGUE = "PluginFurnitureCatalog.properties"
 FRONT = np.diag([-1.0, 1.0, -1.0])  # Sweet Home 3D looks at fronts along +Z, ShapeNet along -Z
 _URL = "https://packages.debian.org/sweethome3d-furniture"
+#: A comment; or key and value, which a backslash continues on the next line.
+_PROPERTY = re.compile(
+    r"^\s*(?:[#!].*|((?:\\.|[^\\\s:=])+)[ \t\f]*[:=]?[ \t\f]*((?:\\[\s\S]|[^\\\n])*))$", re.MULTILINE
+)
 _REMEDY = "install or unpack the package again"
-#: As the library asks to be credited.
-_MAKERS = {"Scopia": "Scopia / eTeks (Emmanuel Puybaret)"}
+_MAKERS = {"Scopia": "Scopia / eTeks (Emmanuel Puybaret)"}  # as the library asks to be credited
 
 
 def find(folder: Path) -> list[Model]:
@@ -38,18 +38,13 @@ def find(folder: Path) -> list[Model]:
 
 
 def read_library(path: str | Path) -> list[Model]:
-    """The models of one library, in the catalogue's order.
-
-    Raises:
-        DataError: the file is no zip archive, or has no readable catalogue.
-    """
+    """The models of one library, in the catalogue's order. DataError: it is no zip archive with a catalogue."""
     path = Path(path)
-    archive = _open(path)
     texts = {}
-    for name in archive.namelist():
+    for name in _open(path).namelist():
         base = posixpath.basename(name).lower()
         if name == CATALOGUE or "licen" in base or base.endswith(".html"):
-            texts[name] = _member(path, name)
+            texts[name] = _member(path, name) or b""
     if CATALOGUE not in texts:
         raise DataError(path, f"holds no {CATALOGUE}", _REMEDY)
     entries: dict[int, dict[str, str]] = {}
@@ -62,11 +57,7 @@ def read_library(path: str | Path) -> list[Model]:
 
 
 def read_mesh(model: Model) -> Mesh:
-    """Triangles of one model: turned as the catalogue says, scaled to its width, height and depth, front -Z.
-
-    Raises:
-        DataError: a file in the archive is missing or broken.
-    """
+    """Triangles of one model: turned as the catalogue says, scaled to its width, height and depth, front -Z."""
     entry = model.details
     where = f"{model.path}!{entry['model']}"
     mesh = read_obj(entry["model"], functools.partial(_member, model.path), where)
@@ -84,35 +75,19 @@ def read_mesh(model: Model) -> Mesh:
 
 
 def parse_properties(text: str) -> dict[str, str]:
-    r"""Keys and values of a Java .properties text: comments, `\` at a line's end, `\uXXXX`.
-
-    Example:
-        >>> parse_properties("# furniture\nname#1 = Caf\\u00e9 \\\n  table\n")
-        {'name#1': 'Café table'}
-    """
-    found, logical = {}, ""
-    for line in text.splitlines():
-        line = line.lstrip()
-        if not logical and (not line or line[0] in "#!"):
-            continue
-        if (len(line) - len(line.rstrip("\\"))) % 2:
-            logical += line[:-1]
-            continue
-        match = re.match(r"((?:\\.|[^\\\s:=])+)\s*[:=]?\s*(.*)", logical + line, re.DOTALL)
-        logical = ""
-        if match:
-            found[_unescape(match[1])] = _unescape(match[2])
-    return found
+    r"""Keys and values of a Java .properties text: comments, `\` at a line's end, `\uXXXX`."""
+    pairs = _PROPERTY.findall("\n".join(text.splitlines()))
+    return {_unescape(key): _unescape(value) for key, value in pairs if key}
 
 
 def _unescape(text: str) -> str:
     def character(match: re.Match) -> str:
         code = match[1]
-        if len(code) == 5:
+        if len(code) == 5 and code[0] == "u":
             return chr(int(code[1:], 16))
-        return {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}.get(code, code)
+        return "" if code[0] == "\n" else {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}.get(code, code)
 
-    return re.sub(r"\\(u[0-9a-fA-F]{4}|.)", character, text)
+    return re.sub(r"\\(u[0-9a-fA-F]{4}|\n\s*|.)", character, text)
 
 
 def _model(path: Path, entry: dict[str, str], texts: dict[str, bytes], house: str) -> Model:
@@ -124,35 +99,28 @@ def _model(path: Path, entry: dict[str, str], texts: dict[str, bytes], house: st
     name = entry.get("id", file).split("#")[-1]
     title = entry.get("name", name)
     page = re.search(r"blendswap\.com/blends?/(?:view/)?\d+", own)
-    details = {key: entry[key] for key in ("width", "height", "depth", "modelRotation") if key in entry}
     return Model(
         uid=f"{path.stem}__{name}", category=classify(name, title, entry.get("category", "")), title=title,
         creator=_MAKERS.get(path.stem, entry.get("creator", "")), licence=licence,
-        url=f"https://www.{page[0]}" if page else _URL, package=PACKAGE, path=path, read=read_mesh,
-        details={**details, "model": file},
+        url=f"https://www.{page[0]}" if page else _URL, path=path, read=read_mesh,
+        details=entry | {"model": file},
     )  # fmt: skip
 
 
+@functools.lru_cache(maxsize=8)
 def _open(path: Path) -> zipfile.ZipFile:
     """An archive, kept open: its table of contents takes longer to read than a model."""
-    return _open_in(os.getpid(), path)
-
-
-@functools.lru_cache(maxsize=8)
-def _open_in(process: int, path: Path) -> zipfile.ZipFile:
-    """One for each process: forked processes would share one position in the file."""
     try:
         return zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(path, f"is no complete furniture library ({error})", _REMEDY) from None
 
 
-def _member(path: Path, name: str) -> bytes | None:
-    """Bytes of a file in the archive, None where there is none.
+os.register_at_fork(after_in_child=_open.cache_clear)  # forked processes would share one position in the file
 
-    Raises:
-        DataError: its bytes are damaged.
-    """
+
+def _member(path: Path, name: str) -> bytes | None:
+    """Bytes of a file in the archive, None where there is none; DataError where they are damaged."""
     try:
         return _open(path).read(name)
     except KeyError:

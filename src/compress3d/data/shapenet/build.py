@@ -1,38 +1,23 @@
-"""From the files of ShapeNet to a store: say what it will take, read in several processes, leave out what is broken."""
+"""From the files of ShapeNet to a store: check the room, read in several processes, leave out what is broken."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import shutil
-import statistics
-import sys
-import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tqdm import tqdm
+import numpy as np
 
-from compress3d.data.parallel import ordered_map
+from compress3d.data.parallel import fill
 from compress3d.data.shapenet import archive as archives
 from compress3d.data.shapenet.layout import VOXELS, Key, category_name
 from compress3d.data.shapenet.source import Item, Source, half_of, locate, read_item
 from compress3d.data.shapenet.splits import records
-from compress3d.data.store import (
-    LEFT_OUT,
-    OBJECT_BYTES,
-    ObjectRecord,
-    Store,
-    StoreWriter,
-    check_disk,
-    in_words,
-    pack_object,
-)
+from compress3d.data.store import LEFT_OUT, OBJECT_BYTES, ObjectRecord, Store, StoreWriter, check_disk, in_words
 from compress3d.errors import DataError
-
-_PRINTED = 20  # objects left out that are named on the screen; the list beside the store has all
-_TIMED = 6  # objects read before the build begins, for the estimate of its time
 
 
 def build_shapenet(
@@ -52,32 +37,24 @@ def build_shapenet(
     Args:
         source: folder or archive, see `source.locate`.
         out: the store's folder. A compressed archive is unpacked beside it, to a plain tar that is removed at the end.
-        split: "sorted" (80/20 of the sorted names per category), a path (list of ids; models that it does not name are
-            left out), "index" (the source's index.csv). None: "index" where there is an index.csv, else "sorted".
-        categories: only these (names or synset ids).
-        limit: at most so many objects of each category, the first of the sorted list. Splits are made before.
+        split: see `splits.records`; it is made among all objects of the source.
+        categories, limit: only these (names or synset ids), and of each the first so many of the sorted list.
         workers: processes that decode pictures; 0 decodes in this one.
-        report: called with lines for people: room and time needed, and how it ended.
+        report: called with lines for people: the room needed, and how it ended.
 
-    Raises:
-        DataError: the source holds nothing usable, or the disk is too small; nothing is written then.
+    Raises DataError: the source holds nothing usable, or the disk is too small; nothing is written then.
     """
     out, found = Path(out), locate(source)
     wanted = None if categories is None else sorted({category_name(name) for name in categories})
-    parameters = {
-        "archive": sha256_of(source) if found.archives == [Path(source)] else None,
-        "split": split if split in (None, "index", "sorted") else f"list of ids, sha256 {sha256_of(split)}",
-        "categories": wanted,
-        "limit": limit,
-    }
+    archive = sha256_of(source) if found.archives == [Path(source)] else None
+    ids = split if split in (None, "index", "sorted") else f"list of ids, sha256 {sha256_of(split)}"
+    parameters = {"archive": archive, "split": ids, "categories": wanted, "limit": limit}
     writer = StoreWriter.open(out, source="shapenet", parameters=parameters)
     try:
         if writer.finished is None:
             choose = functools.partial(_choose, found, split, wanted, limit)
             items = _list(found, out, choose, len(writer.done), report)
-            todo = [item for item in items if item.record.uid not in writer.done]
-            _estimate_time(todo, workers, report)
-            _add(writer, items, todo, workers)
+            fill(writer, {item.record.uid: item for item in items}, _read, workers)
         store = writer.finish()
     except DataError:
         if not writer.done:  # it ended before the first object: leave nothing behind
@@ -96,6 +73,7 @@ def build_shapenet(
 
 
 def sha256_of(path: str | Path) -> str:
+    """Of a file; DataError where it cannot be read."""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -108,10 +86,7 @@ def _unpacked(out: Path) -> Path:
 
 
 def _list(found: Source, out: Path, choose: Callable, done: int, report: Callable[[str], None]) -> list[Item]:
-    """The objects to build; whether there is room for them is checked before anything large is unpacked.
-
-    `choose()` gives those that take part, as far as the source is listed.
-    """
+    """The objects to build, of those that `choose()` finds in the listed part; room is checked before unpacking."""
     announced = None
     found.list_folders()
     for archive in found.archives:
@@ -137,81 +112,28 @@ def _choose(
     if complete and missing:
         raise DataError(found.name, f"holds no category {sorted(missing)}", "choose among those that are there")
     chosen: dict[Key, ObjectRecord] = {}
-    taken: dict[str, int] = {}
+    taken: Counter[str] = Counter()
     for key, record in records(found.keys(), set(found.objects[VOXELS]), found.tables, split).items():
-        if categories is not None and record.category not in categories:
-            continue
-        taken[record.category] = taken.get(record.category, 0) + 1
-        if limit is None or taken[record.category] <= limit:
-            chosen[key] = record
+        if categories is None or record.category in categories:
+            taken[record.category] += 1
+            if limit is None or taken[record.category] <= limit:
+                chosen[key] = record
     return chosen
 
 
 def _room(out: Path, count: int, done: int, unpacked: int = 0) -> str:
-    """What the build takes of the disk, for people. DataError: there is not so much.
-
-    `count` objects in all (0: not known yet), `done` of them there already, and a plain tar of `unpacked` bytes.
-    """
+    """What `count` objects (0: not known yet), `done` of them there, and a plain tar take of the disk, for people."""
     free = check_disk(out, max(0, count - done), unpacked)
-    parts = []
-    if count:
-        parts.append(f"{count:,} objects need {in_words(count * OBJECT_BYTES)} in {out}")
-    if done:
-        parts.append(f"{done:,} of them are there already")
-    if unpacked:
-        parts.append(f"unpacking needs {in_words(unpacked)} in {_unpacked(out)} until the end")
-    return f"{'; '.join(parts)} ({in_words(free)} are free)"
+    parts = {
+        f"{count:,} objects need {in_words(count * OBJECT_BYTES)} in {out}": count,
+        f"{done:,} of them are there already": done,
+        f"unpacking needs {in_words(unpacked)} in {_unpacked(out)} until the end": unpacked,
+    }
+    return f"{'; '.join(part for part, number in parts.items() if number)} ({in_words(free)} are free)"
 
 
-def _estimate_time(todo: list[Item], workers: int, report: Callable[[str], None]) -> None:
-    """Read and pack a few objects spread over the list, and say how long all will take at that speed."""
-    reading, packing = [], []
-    for item in todo[:: max(1, len(todo) // _TIMED)][:_TIMED]:
-        began = time.perf_counter()
-        try:
-            arrays = read_item(item)
-        except DataError:
-            continue
-        read = time.perf_counter()
-        for array in pack_object(item.record.uid, *arrays).values():
-            for _ in range(2):  # each row when it is written, each file at the end
-                hashlib.sha256(array).digest()
-        reading.append(read - began)
-        packing.append(time.perf_counter() - read)
-    if reading:
-        read, pack = statistics.median(reading), statistics.median(packing)
-        each = max((read + pack) / max(1, min(workers + 1, os.cpu_count() or 1)), read / max(1, workers), pack)
-        speed = f"{each * 1e3:.0f} ms an object, measured on {len(reading)}"
-        report(f"about {_duration(each * len(todo))} if nothing else is running here ({speed})")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
-
-
-def _add(writer: StoreWriter, items: list[Item], todo: list[Item], workers: int) -> None:
-    """Read what is still to do, in order, and write it; what cannot be read is left out and named."""
-    left_out, name, done = 0, writer.path.name, len(items) - len(todo)
-    with tqdm(total=len(items), initial=done, disable=None, unit="object", desc=name) as bar:
-        for item, result in zip(todo, ordered_map(_attempt, todo, workers), strict=True):
-            if isinstance(result, DataError):
-                writer.skip(item.record.uid, result)
-                left_out += 1
-                if left_out <= _PRINTED:
-                    bar.write(f"left out: {result}", file=sys.stderr)
-                if left_out == _PRINTED:
-                    bar.write("more that are left out are only listed", file=sys.stderr)
-                bar.set_postfix_str(f"{left_out} left out", refresh=False)
-            else:
-                writer.add(item.record, *result)
-            bar.update()
-
-
-def _attempt(item: Item):
-    """The arrays of an object, or the DataError that says why there are none (errors cross processes as values)."""
+def _read(item: Item) -> tuple[ObjectRecord, np.ndarray, np.ndarray, np.ndarray] | DataError:
     try:
-        return read_item(item)
+        return item.record, *read_item(item)
     except DataError as error:
         return error

@@ -47,17 +47,12 @@ def parse_member(name: str) -> tuple[str, Key, str] | None:
     """Half, object and file of an archive member, or None for what is no file of the data set.
 
     Folders above (`./`, `data/`) are passed over; so are hidden files, such as the `._` twins that macOS adds.
-
-    Example:
-        >>> parse_member("./ShapeNetVox32/02691156/10155655850468db/model.binvox")
-        ('ShapeNetVox32', ('02691156', '10155655850468db'), 'model.binvox')
     """
     parts = PurePosixPath(name).parts
     at = max((n for n, part in enumerate(parts[:-3]) if half_named(part)), default=None)
     if at is None or parts[0] == "__MACOSX":
         return None
-    half, file = half_named(parts[at]), parts[-1].lower()
-    between = tuple(part.lower() for part in parts[at + 3 : -1])
-    if file not in FILES[half] or between != _SUBFOLDER[half]:
+    half, synset, model, *between, file = (_HALVES[parts[at].lower()], *parts[at + 1 :])
+    if file.lower() not in FILES[half] or tuple(map(str.lower, between)) != _SUBFOLDER[half]:
         return None
-    return half, parts[at + 1 : at + 3], file
+    return half, (synset, model), file.lower()

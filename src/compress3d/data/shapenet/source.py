@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from compress3d.data.binvox import decode_binvox
 from compress3d.data.shapenet import archive as archives
 from compress3d.data.shapenet.archive import Members
-from compress3d.data.shapenet.decode import REMEDY, decode_metadata, decode_view
+from compress3d.data.shapenet.decode import REMEDY, decode_binvox, decode_metadata, decode_view
 from compress3d.data.shapenet.layout import (
     CAMERA_FILE,
     FILES,
@@ -36,24 +35,21 @@ class Folder:
 
     label: str
 
-    def where(self, name: str) -> str:
-        return f"{self.label}/{name}"
+    def has(self, name: str) -> bool:
+        return self._path(name).is_file()
 
     def read(self, name: str) -> bytes:
         """The bytes of one file; FileNotFoundError where it is missing, OSError where it cannot be read."""
-        try:
-            return Path(self.label, name).read_bytes()
-        except FileNotFoundError:
-            return Path(self.label, self._spelled(name)).read_bytes()
+        return self._path(name).read_bytes()
 
-    def has(self, name: str) -> bool:
-        return Path(self.label, self._spelled(name)).is_file()
-
-    def _spelled(self, name: str) -> str:
-        """The name as the disk spells it: some tools write 00.PNG."""
-        with contextlib.suppress(OSError):
-            return next((other for other in sorted(os.listdir(self.label)) if other.lower() == name), name)
-        return name
+    def _path(self, name: str) -> Path:
+        """A file as the disk spells it: some tools write 00.PNG."""
+        path = Path(self.label, name)
+        if not path.exists():
+            with contextlib.suppress(OSError):
+                spelled = next((other for other in sorted(os.listdir(self.label)) if other.lower() == name), name)
+                return path.with_name(spelled)
+        return path
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ class Item:
     voxels: Folder | Members = field(repr=False)
 
     def where(self, name: str) -> str:
-        return self._half(name).where(name)
+        return f"{self._half(name).label}/{name}"
 
     def read(self, name: str) -> bytes:
         """The bytes of one file; DataError where it is missing or cannot be read."""
@@ -73,22 +69,18 @@ class Item:
         try:
             return half.read(name)
         except FileNotFoundError:
-            there = sum(half.has(view) for view in VIEW_FILES) if name in VIEW_FILES else None
-            count = "" if there is None else f" ({there} of {len(VIEW_FILES)} views are there)"
-            raise DataError(half.where(name), f"is missing{count}", REMEDY) from None
+            there = f" ({sum(map(half.has, VIEW_FILES))} of {len(VIEW_FILES)} views are there)"
+            problem = "is missing" + there * (name in VIEW_FILES)
         except OSError as error:
-            raise DataError(half.where(name), f"cannot be read ({error.strerror})", REMEDY) from None
+            problem = f"cannot be read ({error.strerror})"
+        raise DataError(self.where(name), problem, REMEDY)
 
     def _half(self, name: str) -> Folder | Members:
         return self.voxels if name == VOXEL_FILE else self.rendering
 
 
 def read_item(item: Item) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Views uint8 `(24, 137, 137, 4)`, occupancy bool `(32, 32, 32)` and cameras float32 `(24, 5)` of one object.
-
-    Raises:
-        DataError: a file is missing or broken; the message names it.
-    """
+    """Views, occupancy and cameras as `StoreWriter.add` takes them. A DataError names the missing or broken file."""
     occupancy = decode_binvox(item.read(VOXEL_FILE), item.where(VOXEL_FILE))
     if not occupancy.any():
         raise DataError(item.where(VOXEL_FILE), "has no occupied voxel", REMEDY)
@@ -98,27 +90,19 @@ def read_item(item: Item) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @dataclass
 class Source:
-    """The data set as it lies on a disk.
+    """The data set as it lies on a disk; `list_folders` and `list_archive` find the objects."""
 
-    Attributes:
-        name: as the user gave it, for messages.
-        folders: the folder of synsets of every half that is unpacked.
-        archives: the archives that hold the other halves, voxels first: they are small, and tell how many objects come.
-        objects: by half, where the files of every object lie; filled by `list_folders` and `list_archive`.
-        tables: text of index.csv and credits.csv, as far as there are such.
-    """
-
-    name: Path
-    folders: dict[str, Path]
-    archives: list[Path]
+    name: Path  # as the user gave it, for messages
+    folders: dict[str, Path]  # of synsets, of every half that is unpacked
+    archives: list[Path]  # of the other halves, voxels first: they are small, and tell how many objects come
     objects: dict[str, dict[Key, Folder | Members]] = field(default_factory=lambda: {half: {} for half in FILES})
-    tables: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)  # text of index.csv and credits.csv, where there are such
 
     def list_folders(self) -> None:
         """List the objects of the halves that are folders."""
         for half, top in self.folders.items():
             for synset in _folders(top):
-                for model in _folders(synset.path):
+                for model in _folders(synset):
                     key = (synset.name, model.name)
                     self.objects[half][key] = Folder(f"{top}/{folder_in(half, key)}")
 
@@ -128,7 +112,7 @@ class Source:
         for half, objects in found.items():
             if half not in self.folders:
                 self.objects[half].update(objects)
-        self.tables = {**tables, **self.tables}
+        self.tables = tables | self.tables
 
     def keys(self) -> list[Key]:
         """Every object that has a file in one half at least, sorted."""
@@ -137,39 +121,33 @@ class Source:
 
     def item(self, key: Key, record: ObjectRecord) -> Item:
         """An object with its files. A half that does not know it stands for files that are missing."""
-        return Item(record, *(self.objects[half].get(key) or self._nowhere(half, key) for half in (RENDERING, VOXELS)))
-
-    def _nowhere(self, half: str, key: Key) -> Folder:
-        archive = next((a for a in self.archives if half_of(a) == half), self.archives[0] if self.archives else None)
-        top = self.folders.get(half) or f"{archive}!{half}"
-        return Folder(f"{top}/{folder_in(half, key)}")
+        files = []
+        for half in (RENDERING, VOXELS):
+            top = self.folders.get(half) or f"{max(self.archives, key=lambda path: half_of(path) == half)}!{half}"
+            files.append(self.objects[half].get(key) or Folder(f"{top}/{folder_in(half, key)}"))
+        return Item(record, *files)
 
 
 def locate(source: str | Path) -> Source:
     """Find both halves.
 
-    Args:
-        source: the folder that holds ShapeNetRendering and ShapeNetVox32, each as a folder or as a .tgz, .tar.gz or
-            .tar archive (where both are there, the folder counts); the folder above it; one of the two halves, the
-            other beside it; or one archive with both.
-
-    Raises:
-        DataError: there is no such folder, a half is missing, or there are two of it.
+    `source` is the folder that holds ShapeNetRendering and ShapeNetVox32, each as a folder or as a .tgz, .tar.gz or
+    .tar archive (where both are there, the folder counts); the folder above it; one of the two halves, the other beside
+    it; or one archive with both. Raises DataError: there is none, a half is missing, or there are two of it.
     """
     source = Path(source)
     if not source.exists():
         raise DataError(source, "does not exist", f"name the folder that holds {RENDERING} and {VOXELS}")
     if source.is_file() and half_of(source) is None:
         return Source(source, {}, [source])
-    places = {half: _place_of(half, source) for half in FILES}
-    missing = [half for half, place in places.items() if place is None]
-    if len(missing) == len(FILES):
+    places = {half: place for half in FILES if (place := _place_of(half, source))}
+    if not places:
         raise DataError(source, f"holds no {RENDERING} and no {VOXELS}, neither as a folder nor as a .tgz",
                         f"name the folder that holds both ({RENDERING}/<synset>/<model>/rendering)")  # fmt: skip
-    if missing:
-        other = next(place for place in places.values() if place)
-        raise DataError(source, f"holds {other.name} but no {missing[0]}",
-                        f"put {missing[0]} (a folder or {missing[0]}.tgz) beside it")  # fmt: skip
+    for missing in FILES.keys() - places.keys():
+        (other,) = places.values()
+        raise DataError(source, f"holds {other.name} but no {missing}",
+                        f"put {missing} (a folder or {missing}.tgz) beside it")  # fmt: skip
     found = Source(
         source,
         folders={half: place for half, place in places.items() if place.is_dir()},
@@ -184,21 +162,19 @@ def locate(source: str | Path) -> Source:
 
 def half_of(path: Path) -> str | None:
     """The half that a folder or an archive is named after: ShapeNetVox32.tgz holds "ShapeNetVox32"."""
-    name = path.name.lower()
-    ending = next((ending for ending in sorted(archives.ENDINGS, key=len, reverse=True) if name.endswith(ending)), "")
-    return half_named(name.removesuffix(ending))
+    return half_named(re.sub(r"\.(tar|tgz|tar\.gz)$", "", path.name.lower()))
 
 
 def _place_of(half: str, source: Path) -> Path | None:
     """The folder or archive of a half: in the source, beside it if it is a half itself, or in one folder below."""
     beside = [source.parent] if half_of(source) else []
-    for level in ([source] if source.is_dir() else [], beside, _below(source)):
+    for level in ([source], beside, _folders(source)):
         found = [place for top in level if (place := _half_in(top, half))]
         if len(found) > 1:
-            names = ", ".join(str(place) for place in found)
+            names = ", ".join(map(str, found))
             raise DataError(source, f"holds {half} more than once: {names}", "name the folder that holds the right one")
         if found:
-            inner = _half_in(found[0], half) if found[0].is_dir() else None  # some tools unpack x.tgz to x/x
+            inner = _half_in(found[0], half)  # some tools unpack x.tgz to x/x
             return inner if inner and inner.is_dir() else found[0]
     return None
 
@@ -206,28 +182,17 @@ def _place_of(half: str, source: Path) -> Path | None:
 def _half_in(top: Path, half: str) -> Path | None:
     """The half as it lies in a folder: as a folder rather than as an archive, as a plain one rather than packed."""
     with contextlib.suppress(OSError):
-        found = [path for path in top.iterdir() if half_of(path) == half and _usable(path)]
+        # Neither a file ShapeNetVox32 nor a folder ShapeNetVox32.tgz counts.
+        found = [p for p in top.iterdir() if half_of(p) == half and p.is_dir() == bool(half_named(p.name))]
         return min(found, key=lambda path: (path.is_file(), path.suffix.lower() != ".tar", path.name), default=None)
     return None
 
 
-def _usable(path: Path) -> bool:
-    """A folder without an ending, or a file with one: neither a file ShapeNetVox32 nor a folder ShapeNetVox32.tgz."""
-    return path.is_dir() if half_named(path.name) else path.is_file()
-
-
-def _below(source: Path) -> list[Path]:
+def _folders(top: Path) -> list[Path]:
+    """Folders in a folder, hidden ones left out, in the order of their names; none where it cannot be listed."""
     with contextlib.suppress(OSError):
-        return [Path(entry.path) for entry in _folders(source)]
+        return sorted(path for path in top.iterdir() if path.is_dir() and not path.name.startswith("."))
     return []
-
-
-def _folders(top: str | Path) -> Iterator[os.DirEntry]:
-    """Folders in a folder, hidden ones left out, in the order of their names."""
-    with os.scandir(top) as entries:
-        yield from sorted(
-            (entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")), key=lambda e: e.name
-        )
 
 
 def record_of(key: Key) -> ObjectRecord:

@@ -13,28 +13,23 @@ from compress3d.data.shapenet.source import record_of
 from compress3d.data.store import ObjectRecord
 from compress3d.errors import DataError
 
-_TRAIN_FRACTION = 0.8
+_SPLITS = ("train", "val", "test")
 
 
 def sorted_split(models: list[str]) -> dict[str, str]:
-    """The first published split: of one category's sorted model names the first 80 % train, the rest test.
+    """The first published split: of one category's sorted model names the first int(0.8 n) train, the rest test.
 
-    The cut is `models[:int(0.8 * n)]`, as in 3D-R2N2, which lists the folders of ShapeNetVox32; "test" serves
-    validation and test there.
+    As in 3D-R2N2, which lists the folders of ShapeNetVox32; "test" serves validation and test there.
     """
-    ordered = sorted(models)
-    cut = int(_TRAIN_FRACTION * len(ordered))
-    return {model: "train" if rank < cut else "test" for rank, model in enumerate(ordered)}
+    cut = int(0.8 * len(models))
+    return {model: "train" if rank < cut else "test" for rank, model in enumerate(sorted(models))}
 
 
 def read_split_file(path: str | Path) -> dict[tuple[str, str], str]:
     """The second published split, a list of ids: {(synset, model): "train" | "val" | "test"}.
 
     Two forms are read: JSON as of Pix2Vox, a list of {"taxonomy_id", "train": [...], "val": [...], "test": [...]}, and
-    CSV as of ShapeNet's `all.csv`, with the columns synsetId, modelId, split.
-
-    Raises:
-        DataError: the file is missing, or is neither.
+    CSV as of ShapeNet's `all.csv`, with the columns synsetId, modelId, split. DataError: it is missing, or neither.
     """
     path = Path(path)
     remedy = "give Pix2Vox's ShapeNet.json or ShapeNet's all.csv (synsetId, modelId, split)"
@@ -44,14 +39,14 @@ def read_split_file(path: str | Path) -> dict[tuple[str, str], str]:
             found = {
                 (entry["taxonomy_id"], model): split
                 for entry in json.loads(text)
-                for split in ("train", "val", "test")
+                for split in _SPLITS
                 for model in entry.get(split, [])
             }
         else:
             found = {(row["synsetId"], row["modelId"]): row["split"] for row in csv.DictReader(io.StringIO(text))}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(path, f"is no list of ids ({error!r})", remedy) from None
-    wrong = sorted({split for split in found.values() if split not in ("train", "val", "test")}, key=str)
+    wrong = sorted(set(found.values()) - set(_SPLITS), key=str)
     if not found or wrong:
         raise DataError(path, f"names the splits {wrong}" if wrong else "names no model", remedy)
     return found
@@ -63,50 +58,37 @@ def records(
     """The record of every object that takes part: split, group and credits filled in.
 
     Args:
-        keys: all objects of the source.
-        solid: those that ShapeNetVox32 holds; the sorted split is made among them, as in 3D-R2N2.
+        keys, solid: all objects of the source, and those that ShapeNetVox32 holds.
         tables: text of index.csv and credits.csv, where there are such.
-        split: "sorted"; a path (list of ids; objects that it does not name take no part, and objects that it names and
-            the source lacks do: the build lists them); "index" (the source's index.csv); None: "index" where there is
-            an index.csv, else "sorted".
-
-    Raises:
-        DataError: the list of ids is missing or broken.
+        split: "sorted" (made among `solid`, as in 3D-R2N2); "index" (the source's index.csv); None: "index" where there
+            is one, else "sorted"; or the path of a list of ids (DataError: missing or broken). Objects that a list does
+            not name take no part, and those that it names and the source lacks do: the build lists them.
     """
-    rows = {(row["class"], row["model"]): row for row in csv.DictReader(io.StringIO(tables.get("index.csv", "")))}
-    credits = {row["uid"]: row for row in csv.DictReader(io.StringIO(tables.get("credits.csv", "")))}
-    if split is None:
-        split = "index" if rows else "sorted"
-    if split == "sorted":
-        parts = _sorted_parts(keys, solid)
-    elif split == "index":
+    rows = {(row["class"], row["model"]): row for row in _table(tables, "index.csv")}
+    credits = {row["uid"]: row for row in _table(tables, "credits.csv")}
+    if split == "sorted" or (split is None and not rows):
+        parts = dict.fromkeys(keys, "train")  # objects without voxels cannot be built: their split says nothing
+        for folder in {folder for folder, _ in solid}:
+            names = [model for other, model in keys if other == folder and (folder, model) in solid]
+            parts |= {(folder, model): part for model, part in sorted_split(names).items()}
+    elif split in (None, "index"):
         parts = {key: row.get("split", "") for key, row in rows.items()}
     else:
         parts = read_split_file(split)
         folders = {folder for folder, _ in keys}  # of a category that was never there nothing is missing
         keys = sorted({*keys, *(key for key in parts if key[0] in folders)})
-    found = {}
-    for key in keys:
-        if not parts.get(key):
-            continue
-        record, row = dataclasses.replace(record_of(key), split=parts[key], group="/".join(key)), rows.get(key)
-        found[key] = _with_tables(record, row, credits.get(row.get("uid"), {})) if row else record
-    return found
+    return {key: _record(key, parts[key], rows.get(key), credits) for key in keys if parts.get(key)}
 
 
-def _sorted_parts(keys: list[Key], solid: set[Key]) -> dict[Key, str]:
-    models: dict[str, list[str]] = {}
-    for folder, model in keys:
-        if (folder, model) in solid:
-            models.setdefault(folder, []).append(model)
-    parts = dict.fromkeys(keys, "train")  # objects without voxels cannot be built: their split says nothing
-    for folder, names in models.items():
-        parts.update({(folder, model): part for model, part in sorted_split(names).items()})
-    return parts
+def _table(tables: dict[str, str], name: str) -> csv.DictReader:
+    return csv.DictReader(io.StringIO(tables.get(name, "")))
 
 
-def _with_tables(record: ObjectRecord, row: dict[str, str], credit: dict[str, str]) -> ObjectRecord:
-    uid = row.get("uid") or record.uid
+def _record(key: Key, split: str, row: dict[str, str] | None, credits: dict[str, dict[str, str]]) -> ObjectRecord:
+    record = dataclasses.replace(record_of(key), split=split, group="/".join(key))
+    if row is None:
+        return record
+    uid, credit = row.get("uid") or record.uid, credits.get(row.get("uid", ""), {})
     about = {name: credit.get(name, "") for name in ("title", "creator", "url")}
     licence, group = credit.get("licence") or row.get("licence", ""), row.get("group") or uid
     flags = row.get("flags", "")

@@ -9,7 +9,13 @@ import numpy as np
 from compress3d.data.mesh import Material
 from compress3d.data.shapes.primitives import uniform
 
-TEXTURE_SIDE = 64
+#: A colour, and between which factors it is drawn; wood and paint have more than that.
+_PALETTE = {
+    "metal": ((1.0, 1.0, 1.0), 0.25, 0.8),
+    "dark": ((1.0, 1.0, 1.0), 0.03, 0.2),
+    "white": ((1.0, 1.0, 1.0), 0.8, 0.97),
+    "glass": ((0.1, 0.13, 0.18), 0.5, 2.0),
+}
 # What each of an object's four materials may be; choices are drawn with equal chances.
 _FURNITURE = ("wood|metal|paint|dark", "wood|paint|white", "metal|dark|wood", "paint")
 _MATERIALS = {
@@ -28,20 +34,15 @@ def _colour(rng: np.random.Generator, kind: str) -> np.ndarray:
     """A colour of a palette, float (3,)."""
     if kind == "wood":
         return np.array([0.55, 0.36, 0.2]) * uniform(rng, 0.5, 1.5) + rng.normal(0, 0.03, 3)
-    if kind == "metal":
-        return np.full(3, uniform(rng, 0.25, 0.8))
     if kind == "paint":
         return np.array(colorsys.hsv_to_rgb(rng.random(), uniform(rng, 0, 1), uniform(rng, 0.15, 1)))
-    if kind == "dark":
-        return np.full(3, uniform(rng, 0.03, 0.2))
-    if kind == "white":
-        return np.full(3, uniform(rng, 0.8, 0.97))
-    return np.array([0.1, 0.13, 0.18]) * uniform(rng, 0.5, 2)  # glass
+    base, low, high = _PALETTE[kind]
+    return np.array(base) * uniform(rng, low, high)
 
 
 def _texture(rng: np.random.Generator, colour: np.ndarray, kind: str) -> np.ndarray:
     """Wood grain, stripes, checks or cloth in one colour: uint8 (64, 64, 3)."""
-    n = TEXTURE_SIDE
+    n = 64
     y, x = np.mgrid[:n, :n] / n
     knots = rng.random((8, 8))
     cell = np.arange(n) * 8 // n
@@ -61,15 +62,14 @@ def _texture(rng: np.random.Generator, colour: np.ndarray, kind: str) -> np.ndar
 
 def appearance(rng: np.random.Generator, category: str) -> tuple[list[Material], list[np.ndarray]]:
     """Four materials and the textures that they use."""
-    materials, textures = [], []
+    materials: list[Material] = []
+    textures: list[np.ndarray] = []
     for choices in _MATERIALS.get(category, _FURNITURE):
         kind = str(rng.choice(choices.split("|")))
         colour = np.clip(_colour(rng, kind), 0.02, 0.98)
-        number = -1
         cloth = kind == "paint" and category in ("sofa", "chair") and rng.random() < 0.5
         if kind == "wood" or cloth:
-            number = len(textures)
-            pattern = "wood" if kind == "wood" else str(rng.choice(["stripe", "check", "noise"]))
+            pattern = str(rng.choice(["stripe", "check", "noise"])) if cloth else kind
             textures.append(_texture(rng, colour, pattern))
-        materials.append(Material(tuple(colour.tolist()), texture=number))
+        materials.append(Material(tuple(colour.tolist()), texture=len(textures) - 1 if cloth or kind == "wood" else -1))
     return materials, textures

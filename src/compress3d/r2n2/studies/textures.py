@@ -17,8 +17,8 @@ from compress3d import metrics
 from compress3d.data.camera import sample_cameras
 from compress3d.data.loader import CENTRE, CROP
 from compress3d.data.mesh import Material, Mesh
+from compress3d.data.pixels import area_mean
 from compress3d.data.render import Renderer
-from compress3d.data.resample import area_mean
 from compress3d.data.shapenet import CATEGORIES
 from compress3d.data.shapes import make
 from compress3d.engine.evaluate import load_model, probabilities
