@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from compress3d.data.build import ensure
 from compress3d.data.shapenet import CATEGORIES as SHAPENET
 from compress3d.data.shapes import CATEGORIES, build_shapes, make
 from compress3d.data.shapes import build as shapes
@@ -139,3 +140,13 @@ def test_seeds_give_other_stores(tmp_path):
     first, second = (build_shapes(tmp_path / str(seed), 1, seed, ["table"], workers=0) for seed in (0, 1))
     assert first.sha256 != second.sha256
     assert not np.array_equal(first.cameras[0], second.cameras[0])
+
+
+def test_the_procedural_store_is_opened_where_it_is_and_made_where_it_is_not(tmp_path, monkeypatch):
+    pytest.importorskip("embreex")
+    monkeypatch.setenv("COMPRESS3D_CACHE", str(tmp_path / "there"))
+    build_shapes(tmp_path / "there" / "shapes", 1, categories=["table"], workers=0)
+    assert len(ensure("shapes")) == 1
+    monkeypatch.setenv("COMPRESS3D_CACHE", str(tmp_path / "not"))
+    monkeypatch.setattr(shapes, "fill", lambda writer, items, make, workers: (writer.discard(), len(items))[1])
+    assert ensure("shapes") == 3250
