@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from compress3d.data.build import ensure
 from compress3d.data.shapenet import CATEGORIES as SHAPENET
 from compress3d.data.shapes import CATEGORIES, build_shapes, make
 from compress3d.data.shapes import build as shapes
@@ -156,3 +157,13 @@ def test_two_processes_may_ask_for_the_smoke_store_at_once(tmp_path):
     said = [process.communicate()[0].split() for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert said[0][-1] == said[1][-1]
+
+
+def test_the_procedural_store_is_opened_where_it_is_and_made_where_it_is_not(tmp_path, monkeypatch):
+    pytest.importorskip("embreex")
+    monkeypatch.setenv("COMPRESS3D_CACHE", str(tmp_path / "there"))
+    build_shapes(tmp_path / "there" / "shapes", 1, categories=["table"], workers=0)
+    assert len(ensure("shapes")) == 1
+    monkeypatch.setenv("COMPRESS3D_CACHE", str(tmp_path / "not"))
+    monkeypatch.setattr(shapes, "fill", lambda writer, items, make, workers: (writer.discard(), len(items))[1])
+    assert ensure("shapes") == 3250

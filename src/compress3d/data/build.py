@@ -57,10 +57,10 @@ def ensure(name: str) -> Store:
     """
     if name == "smoke":
         return smoke_store()
+    path = paths.cache() / name
+    if (path / "store.json").is_file():
+        return Store.open(path)
     if name == "shapes":
         return _made_here("shapes")
-    path = paths.cache() / name
-    if not (path / "store.json").is_file():
-        command = COMMANDS.get(name, "compress3d data build")
-        raise DataError(path, "holds no finished store (no store.json)", f"build it with `{command}`")
-    return Store.open(path)
+    command = COMMANDS.get(name, "compress3d data build")
+    raise DataError(path, "holds no finished store (no store.json)", f"build it with `{command}`")

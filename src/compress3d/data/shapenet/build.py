@@ -1,10 +1,13 @@
-"""From the files of ShapeNet to a store: check the room, read in several processes, leave out what is broken."""
+"""From the files of ShapeNet to a store: say what it will take, read in several processes, leave out what is broken."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import shutil
+import statistics
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +43,7 @@ def build_shapenet(
         split: see `splits.records`; it is made among all objects of the source.
         categories, limit: only these (names or synset ids), and of each the first so many of the sorted list.
         workers: processes that decode pictures; 0 decodes in this one.
-        report: called with lines for people: the room needed, and how it ended.
+        report: called with lines for people: room and time needed, and how it ended.
 
     Raises DataError: the source holds nothing usable, or the disk is too small; nothing is written then.
     """
@@ -54,6 +57,7 @@ def build_shapenet(
         if writer.finished is None:
             choose = functools.partial(_choose, found, split, wanted, limit)
             items = _list(found, out, choose, len(writer.done), report)
+            report(_time([item for item in items if item.record.uid not in writer.done], workers))
             fill(writer, {item.record.uid: item for item in items}, _read, workers)
         store = writer.finish()
     except DataError:
@@ -130,6 +134,21 @@ def _room(out: Path, count: int, done: int, unpacked: int = 0) -> str:
         f"unpacking needs {in_words(unpacked)} in {_unpacked(out)} until the end": unpacked,
     }
     return f"{'; '.join(part for part, number in parts.items() if number)} ({in_words(free)} are free)"
+
+
+def _time(todo: list[Item], workers: int) -> str:
+    """How long the rest takes at the speed of six objects spread over it, for people."""
+    some, spent = todo[:: max(1, len(todo) // 6)][:6], []
+    for item in some:
+        began = time.perf_counter()
+        arrays = _read(item)
+        if not isinstance(arrays, DataError):
+            hashlib.sha256(arrays[1]).update(arrays[1])  # as it is written, and as its file is checked at the end
+            spent.append(time.perf_counter() - began)
+    each = statistics.median(spent or [0]) / max(1, min(workers, os.cpu_count() or 1))
+    length = f"{each * len(todo) / 60:,.0f} minutes" if each * len(todo) > 90 else f"{each * len(todo):.0f} seconds"
+    speed = f"{each * 1e3:.0f} ms an object, measured on {len(spent)}"
+    return f"about {length} if nothing else is running here ({speed})"
 
 
 def _read(item: Item) -> tuple[ObjectRecord, np.ndarray, np.ndarray, np.ndarray] | DataError:
