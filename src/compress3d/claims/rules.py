@@ -43,15 +43,19 @@ def judge(differences: Sequence[Difference]) -> str:
         >>> judge([Difference(0.02, 0.01, 0.03), Difference(-0.02, -0.03, -0.01)])
         'partly'
     """
-    if len(above(differences)) == len(differences):
-        return REPRODUCED
-    return PARTLY if above(differences) or all(d.mean > 0 for d in differences) else CONTRADICTED
+    sure = above(differences)
+    return graded(len(sure) == len(differences), bool(sure) or all(d.mean > 0 for d in differences))
 
 
 def judge_parts(parts: Iterable[bool]) -> str:
     """The rule for a claim of several parts: all hold, some do, none does."""
     parts = list(parts)
-    return REPRODUCED if all(parts) else PARTLY if any(parts) else CONTRADICTED
+    return graded(all(parts), any(parts))
+
+
+def graded(whole: bool, part: bool = False) -> str:
+    """The verdict where the whole claim holds, where a part of it does, and where neither."""
+    return REPRODUCED if whole else PARTLY if part else CONTRADICTED
 
 
 def judge_trainings(difference: Difference, each: Iterable[float] = ()) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from compress3d.claims.rules import CONTRADICTED, PARTLY, REPRODUCED, Answer, judge_parts
+from compress3d.claims.rules import Answer, graded, judge_parts
 from compress3d.engine.experiment import get_experiment
 from compress3d.engine.weights import parameter_count
 from compress3d.joint.claims.evidence import Evidence, claim
@@ -105,8 +105,7 @@ def memory_forces_small_codec(evidence: Evidence) -> Answer:
         for name in ("original", "small")
     }
     at_48, at_8 = [steps["original"][n] > GPU_BYTES >= steps["small"][n] for n in (0, 1)]
-    verdict = REPRODUCED if at_48 else PARTLY if at_8 else CONTRADICTED
-    return verdict, (
+    return graded(at_48, at_8), (
         f"At least {gib(steps['original'][0])} (N_original) and {gib(steps['small'][0])} (N_small) at 48:1; "
         f"N_original at 8 iterations {gib(steps['original'][1])}, without workspace"
     )
