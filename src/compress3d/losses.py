@@ -7,30 +7,22 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
-from compress3d.errors import ConfigError
 from compress3d.layers.precision import at_least_float32
 
 VIEW_WEIGHTS = ("sum", "mean")
 
 
 class LossTerms(NamedTuple):
-    """Losses of one minibatch, scalars.
-
-    Attributes:
-        total: what the optimizer minimizes.
-        terms: its parts by name, for the record: "compression" (Eq. 14), "reconstruction" (Eq. 15).
-    """
+    """Scalars of one minibatch: `total`, which is minimized, and its parts, "compression" and "reconstruction"."""
 
     total: Tensor
     terms: dict[str, Tensor]
 
 
 def compression_loss(images: Tensor, decoded: Tensor) -> Tensor:
-    """L_comp with beta = 1 / (B H W 3 N): the mean absolute residual over images, pixels and iterations.
+    """L_comp of images (B, 3, H, W) in [0, 1] and what N iterations decode, (B, N, 3, H, W).
 
-    Args:
-        images: (B, 3, H, W) in [0, 1].
-        decoded: (B, N, 3, H, W), images after each of N iterations.
+    With beta = 1 / (B H W 3 N): the mean absolute residual over images, pixels and iterations.
 
     Example:
         >>> import torch
@@ -41,13 +33,9 @@ def compression_loss(images: Tensor, decoded: Tensor) -> Tensor:
 
 
 def occupancy_loss(logits: Tensor, occupancy: Tensor) -> Tensor:
-    """L_3D as a mean negative log likelihood over voxels and batch.
+    """L_3D of logits (B, G, G, G) and voxels of 0 and 1: a mean negative log likelihood, in float32 at least.
 
     The printed equation lacks the minus sign and writes a sum; the authors' code takes the mean.
-
-    Args:
-        logits: (B, G, G, G), any float dtype; computed in float32 at least.
-        occupancy: (B, G, G, G) of 0 and 1.
 
     Example:
         >>> import torch
@@ -59,23 +47,14 @@ def occupancy_loss(logits: Tensor, occupancy: Tensor) -> Tensor:
 
 
 def joint_loss(l_comp: Tensor, l_3d: Tensor, views: int, view_weight: str = "sum") -> Tensor:
-    """L_comp of every view and L_3D after the last one.
+    """L_comp of every view and L_3D after the last one, from `l_comp`, the mean over V views.
 
-    Args:
-        l_comp: scalar, a mean over views.
-        l_3d: scalar.
-        views: V.
-        view_weight: "sum" adds L_comp of the views up, as the equation reads; "mean" averages.
-
-    Raises:
-        ConfigError: `view_weight` is neither.
+    `view_weight` "sum" adds L_comp of the views up, as the equation reads; "mean" averages.
 
     Example:
         >>> import torch
         >>> joint_loss(torch.tensor(0.125), torch.tensor(0.5), views=4)
         tensor(1.)
     """
-    if view_weight not in VIEW_WEIGHTS:
-        raise ConfigError(f"view weight {view_weight!r}", "does not exist", "choose 'sum' or 'mean'")
     weight = views if view_weight == "sum" else 1
     return weight * l_comp + l_3d  # Eq. 16

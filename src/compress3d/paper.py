@@ -15,11 +15,7 @@ from compress3d.errors import DataError
 
 
 def read_book_file(path: Path) -> Any:
-    """Contents of a YAML file of the book.
-
-    Raises:
-        DataError: there is no such file.
-    """
+    """Contents of a YAML file of the book; DataError where there is no such file."""
     import yaml
 
     if not path.is_file():
