@@ -8,8 +8,8 @@ from torch import nn
 
 from compress3d.baselines.pix2vox import Pix2Vox
 from compress3d.codecs.channel import OperatingPoint
-from compress3d.engine.experiment import Experiment, register
-from compress3d.r2n2.experiments import THIRD, VOXEL_DATA, R2N2Config, VoxelConfig, short
+from compress3d.engine.experiment import register
+from compress3d.r2n2.experiments import THIRD, R2N2Config, VoxelConfig, short, trained_alike
 from compress3d.scales import Scale
 
 
@@ -20,7 +20,6 @@ class Pix2VoxConfig(VoxelConfig):
     name = "pix2vox-f"
 
     def build(self, scale: Scale) -> nn.Module:
-        """See `ModelConfig.build`."""
         return Pix2Vox(scale)
 
     def operating_points(self, scale: Scale) -> list[OperatingPoint]:
@@ -29,5 +28,4 @@ class Pix2VoxConfig(VoxelConfig):
 
 
 for _scale in ("demo", "paper"):
-    _model = {"model": Pix2VoxConfig(), "data": VOXEL_DATA[_scale]}
-    register([Experiment("baselines", _scale, **_model, **short(_scale, THIRD))], worth=4.1)
+    register([trained_alike("baselines", Pix2VoxConfig(), _scale, **short(_scale, THIRD))], worth=4.1)

@@ -16,29 +16,14 @@ from pathlib import Path
 
 import compress3d
 from compress3d import paths
-from compress3d.claims.board import Board, board, short_board
-from compress3d.claims.evidence import DOCUMENTS, Checks, Evidence
+from compress3d.claims.evidence import DOCUMENTS, Checks
+from compress3d.claims.evidence import Evidence as Evidence
 from compress3d.claims.rules import NOT_RUN, UNTESTABLE, VERDICTS, Missing
 from compress3d.errors import ConfigError
+from compress3d.figures.tables import Table
 from compress3d.paper import read_book_file
 
-__all__ = [
-    "VERDICTS",
-    "Board",
-    "Evidence",
-    "Row",
-    "board",
-    "checks",
-    "claims",
-    "counts",
-    "judged",
-    "quote",
-    "row",
-    "scoreboard",
-    "section",
-    "sections",
-    "short_board",
-]
+FOLDED = '<td style="white-space: normal; vertical-align: top; min-width: 5rem"'
 
 
 @dataclass(frozen=True)
@@ -64,13 +49,29 @@ class Row:
         return board([self])._repr_mimebundle_()
 
 
-def claims(path: Path | None = None) -> dict[str, dict]:
-    """`book/claims.yml`: document -> `sections` (heading -> places) and `claims` (`id`, `where`, `claim`, ...).
+class Board(Table):
+    """A table of sentences, which must fold in their cells where numbers must not."""
 
-    Raises:
-        DataError: the file is missing.
-    """
-    return read_book_file(path or paths.book() / "claims.yml")
+    def html(self) -> str:
+        """The table as `Table.html` makes it; styles stand in the cells, as the book's keep them on one line."""
+        return super().html().replace("<td", FOLDED)
+
+
+def board(rows: Iterable[Row]) -> Board:
+    """Claims with their places, verdicts, numbers and rules."""
+    columns = ["in the paper", "claim", "status", "our numbers", "rule"]
+    return Board(columns, [[r.where, r.claim, r.verdict, r.evidence, r.rule or None] for r in rows])
+
+
+def short_board(rows: Iterable[Row]) -> Board:
+    """Claims by their ids, with verdicts and numbers; a row of dashes where there are none."""
+    lines = [[r.id, r.verdict, r.evidence] for r in rows]
+    return Board(["claim", "status", "our numbers"], lines or [[None, None, None]])
+
+
+def claims() -> dict[str, dict]:
+    """`book/claims.yml`: document -> `sections` (heading -> places) and `claims` (`id`, `where`, `claim`, ...)."""
+    return read_book_file(paths.book() / "claims.yml")
 
 
 @cache
@@ -81,11 +82,6 @@ def checks() -> dict[str, Checks]:
         if package.ispkg and any(module.name == "claims" for module in pkgutil.iter_modules(below)):
             importlib.import_module(f"compress3d.{package.name}.claims")
     return DOCUMENTS
-
-
-def sections(document: str = "golts2021") -> list[str]:
-    """Headings under which a document's claims stand, in its order."""
-    return list(claims()[document]["sections"])
 
 
 def section(row: Row) -> str:
@@ -110,13 +106,7 @@ def judged(document: str, entry: dict, evidence: Evidence | None = None, scale: 
 
 
 def scoreboard(scale: str = "demo", document: str = "golts2021", evidence: Evidence | None = None) -> list[Row]:
-    """Every claim of a document with its verdict, in the paper's order.
-
-    Args:
-        scale: whose results decide.
-        document: key in `book/claims.yml`.
-        evidence: what to decide by; what lies under `results/` where None.
-    """
+    """Every claim of a document with its verdict, in the paper's order; arguments as of `judged`."""
     evidence = evidence or checks()[document].evidence.load(scale)
     return [judged(document, entry, evidence) for entry in claims()[document]["claims"]]
 

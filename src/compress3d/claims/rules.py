@@ -12,6 +12,7 @@ from compress3d.metrics import Difference
 
 REPRODUCED, PARTLY, CONTRADICTED = "reproduced", "partly", "contradicted"
 NOT_RUN, UNTESTABLE = "not run", "not testable here"
+UNDECIDED = "undecided"  # of orders of networks outside the scoreboard
 VERDICTS = (REPRODUCED, PARTLY, CONTRADICTED, NOT_RUN, UNTESTABLE)
 
 Answer = tuple[str, str]  # verdict, and our numbers in a sentence
@@ -42,12 +43,29 @@ def judge(differences: Sequence[Difference]) -> str:
         >>> judge([Difference(0.02, 0.01, 0.03), Difference(-0.02, -0.03, -0.01)])
         'partly'
     """
-    if len(above(differences)) == len(differences):
-        return REPRODUCED
-    return PARTLY if above(differences) or all(d.mean > 0 for d in differences) else CONTRADICTED
+    sure = above(differences)
+    return graded(len(sure) == len(differences), bool(sure) or all(d.mean > 0 for d in differences))
 
 
 def judge_parts(parts: Iterable[bool]) -> str:
     """The rule for a claim of several parts: all hold, some do, none does."""
     parts = list(parts)
-    return REPRODUCED if all(parts) else PARTLY if any(parts) else CONTRADICTED
+    return graded(all(parts), any(parts))
+
+
+def graded(whole: bool, part: bool = False) -> str:
+    """The verdict where the whole claim holds, where a part of it does, and where neither."""
+    return REPRODUCED if whole else PARTLY if part else CONTRADICTED
+
+
+def judge_trainings(difference: Difference, each: Iterable[float] = ()) -> str:
+    """The rule for a published order of two networks: our mean difference shows it, and so does every training's.
+
+    Example:
+        >>> above = Difference(mean=0.02, low=0.01, high=0.03)
+        >>> judge_trainings(above), judge_trainings(above, each=[0.05, -0.01])
+        ('reproduced', 'undecided')
+    """
+    if not difference.sign or any(d * difference.sign <= 0 for d in each):
+        return UNDECIDED
+    return REPRODUCED if difference.sign > 0 else CONTRADICTED

@@ -6,8 +6,8 @@ few steps, not how good either can get.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from statistics import fmean
+from typing import NamedTuple
 
 from compress3d import results
 from compress3d.errors import DataError
@@ -17,16 +17,13 @@ SHOWN_RATES = (384, 192, 96, 48)
 MISSING = "not run yet"
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """Two readings of one sentence of the paper, each a run.
 
     Attributes:
-        asks: the question, in few words.
-        where: place in the paper.
+        asks, where: the question in few words, and the place in the paper.
         first, second: names of the readings; the first one is what the runs of the figures use.
         first_run, second_run: run ids without scale, steps and seed, such as "direct" and "direct-mean".
-        metric: "iou" (higher is better) or "picture_loss" (lower is better): a point's list over objects.
     """
 
     asks: str
@@ -35,33 +32,26 @@ class Question:
     second: str
     first_run: str
     second_run: str
-    metric: str = "iou"
+
+    @property
+    def metric(self) -> str:
+        """A point's list over objects: "iou", or "picture_loss" (lower is better) of compression RNNs alone."""
+        return "picture_loss" if self.first_run in ("small", "original") else "iou"
 
 
-QUESTIONS = (
-    *(
-        Question("a fully connected layer before the code?", "Sec. 3.3", "R1: none", "R2: one", name, f"{name}-fc")
-        for name in ("implicit-r384", "implicit-r48")
-    ),
-    Question(
-        "how do N codes reach the 3D LSTM?",
-        "Sec. 3.2",
-        "D1: in turn",
-        "D2: side by side",
-        "direct",
-        "direct-concatenated",
-    ),
-    *(
-        Question("L_comp over views", "Eq. 16", "sum", "mean", name, f"{name}-mean")
-        for name in ("sequential", "direct")
-    ),
-    Question("gamma", "Eq. 10", "additive", "one-shot", "small", "small-oneshot", "picture_loss"),
-    Question("gamma", "Eq. 10", "additive", "one-shot", "sequential", "sequential-oneshot"),
-    *(
-        Question(f"N in training, N_{name}", "appendix", "random", "constant", name, f"{name}-r48", "picture_loss")
-        for name in ("small", "original")
-    ),
+# Question, place, readings, the runs with the first reading, and what the second adds to their ids.
+_ASKED = (
+    ("a fully connected layer before the code?", "Sec. 3.3", "R1: none", "R2: one", "implicit-r384 implicit-r48", "fc"),
+    ("how do N codes reach the 3D LSTM?", "Sec. 3.2", "D1: in turn", "D2: side by side", "direct", "concatenated"),
+    ("L_comp over views", "Eq. 16", "sum", "mean", "sequential direct", "mean"),
+    ("gamma", "Eq. 10", "additive", "one-shot", "small sequential", "oneshot"),
+    ("N in training, N_{}", "appendix", "random", "constant", "small original", "r48"),
 )
+QUESTIONS = [
+    Question(asks.format(run), where, first, second, run, f"{run}-{change}")
+    for asks, where, first, second, runs, change in _ASKED
+    for run in runs.split()
+]
 
 
 def run_id(name: str, scale: str, steps: int) -> str:
@@ -85,38 +75,20 @@ def compare(scale: str = "demo", steps: int = 600) -> list[dict]:
         minus first, with its paired 95 % interval `low`, `high`) and `verdict`: the reading that does better, or "no
         difference shown". A question whose runs are missing has one row with the verdict "not run yet".
     """
-    rows = []
+    rows: list[dict] = []
     for question in QUESTIONS:
+        runs = (question.first_run, question.second_run)
         try:
-            first, second = (
-                _by_rate(results.load(run_id(name, scale, steps))["points"], question.metric)
-                for name in (question.first_run, question.second_run)
-            )
+            points = [results.load(run_id(name, scale, steps))["points"] for name in runs]
         except DataError:
             rows.append({"question": question, "rate": None, "verdict": MISSING})
             continue
+        first, second = ({round(p["rate"]): p[question.metric] for p in of} for of in points)
+        labels = {"first": question.second, "second": question.first, "lower_is_better": question.metric != "iou"}
         for rate in [rate for rate in SHOWN_RATES if rate in first and rate in second]:
-            change = Difference.of(
-                second[rate],
-                first[rate],
-                first=question.second,
-                second=question.first,
-                lower_is_better=question.metric != "iou",
-            )
-            rows.append(
-                {
-                    "question": question,
-                    "rate": rate,
-                    "first": fmean(first[rate]),
-                    "second": fmean(second[rate]),
-                    "difference": change.mean,
-                    "low": change.low,
-                    "high": change.high,
-                    "verdict": change.better or "no difference shown",
-                }
-            )
+            change = Difference.of(second[rate], first[rate], **labels)
+            means = {"first": fmean(first[rate]), "second": fmean(second[rate])}
+            shown = {"difference": change.mean, "low": change.low, "high": change.high}
+            verdict = change.better or "no difference shown"
+            rows.append({"question": question, "rate": rate, **means, **shown, "verdict": verdict})
     return rows
-
-
-def _by_rate(points: list[dict], metric: str) -> dict[int, list[float]]:
-    return {round(point["rate"]): point[metric] for point in points}

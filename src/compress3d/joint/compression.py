@@ -56,6 +56,10 @@ class Architecture:
     decoder: tuple[tuple[int, int], ...]
     exit_shuffle: bool = False
 
+    def code_size(self, image_size: int) -> int:
+        """m, values of one iteration's code."""
+        return self.bits * (image_size // STRIDE) ** 2
+
 
 # The appendix fixes N_small's encoder and says "three convolutional RNN layers, smaller in capacity" of its decoder.
 # Four doublings lead from 8 to 128 pixels, so one of them must stand elsewhere: three readings.
@@ -68,12 +72,7 @@ ARCHITECTURES = {
 
 
 class CompressionEncoder(nn.Module):
-    """E^comp: a strided convolution and three ConvLSTMs; in N_original one more 1 x 1 convolution.
-
-    Args:
-        architecture: layer table.
-        scale: width.
-    """
+    """E^comp: a strided convolution and three ConvLSTMs; in N_original one more 1 x 1 convolution."""
 
     def __init__(self, architecture: Architecture, scale: Scale):
         super().__init__()
@@ -98,12 +97,7 @@ class CompressionEncoder(nn.Module):
 
 
 class CompressionDecoder(nn.Module):
-    """D^comp: a 1 x 1 convolution, ConvLSTMs with a depth-to-space behind each, a 1 x 1 convolution and tanh / 2.
-
-    Args:
-        architecture: layer table.
-        scale: width.
-    """
+    """D^comp: a 1 x 1 convolution, ConvLSTMs with a depth-to-space behind each, a 1 x 1 convolution and tanh / 2."""
 
     def __init__(self, architecture: Architecture, scale: Scale):
         super().__init__()
@@ -153,7 +147,7 @@ class TrainedOnIterations(nn.Module):
 
     training_iterations: tuple[int, int]
 
-    def loss(self, images: Tensor, occupancy: Tensor | None, iterations: int) -> LossTerms:
+    def loss(self, images: Tensor, occupancy: Tensor, iterations: int) -> LossTerms:
         """Losses of views (B, V, 3, H, W) in [0, 1] and voxels (B, G, G, G), with N iterations."""
         raise NotImplementedError
 
@@ -166,8 +160,10 @@ class TrainedOnIterations(nn.Module):
         """All other weights, then those of compression RNNs, each with its peak learning rate and warmup."""
         codec = {id(p): p for part in self.modules() if isinstance(part, CompressionRNN) for p in part.parameters()}
         others = [p for p in self.parameters() if id(p) not in codec]
-        groups = [(others, optim.learning_rate, optim.warmup)]
-        groups.append((list(codec.values()), optim.codec_learning_rate, optim.codec_warmup))
+        groups = [
+            (others, optim.learning_rate, optim.warmup),
+            (list(codec.values()), optim.codec_learning_rate, optim.codec_warmup),
+        ]
         named = [{"params": params, "peak": peak, "warmup": warmup, "lr": 0.0} for params, peak, warmup in groups]
         return with_decay(named, optim.weight_decay)
 
@@ -219,7 +215,7 @@ class CompressionRNN(TrainedOnIterations):
     @property
     def code_size(self) -> int:
         """m, values of one iteration's code."""
-        return self.architecture.bits * (self.scale.image_size // STRIDE) ** 2
+        return self.architecture.code_size(self.scale.image_size)
 
     def forward(self, images: Tensor, iterations: int) -> Coded:
         """N iterations on images (B, 3, H, W) in [0, 1], each image coded by itself."""
@@ -242,13 +238,9 @@ class CompressionRNN(TrainedOnIterations):
     def _iterate(
         self, iterations: int, x: Tensor | None = None, codes: Tensor | None = None, decode_last: bool = True
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """b_t and x^_t for t = 1 .. N.
+        """b_t and x^_t for t = 1 .. N, of a sender's `x`, shifted by 1/2, or a receiver's `codes`.
 
-        Args:
-            iterations: N.
-            x: images shifted by 1/2; None for a receiver.
-            codes: what a receiver has, all b_t; None for a sender.
-            decode_last: False leaves x^_N out, and gives x^_{N-1} again.
+        Without `decode_last`, x^_N is left out and x^_{N-1} given again.
         """
         encoder, decoder = [None] * len(self.encoder.rnns), [None] * len(self.decoder.rnns)
         decoded: Tensor | float = 0.0  # x^_0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -26,9 +28,9 @@ class Direct(Unified):
     * D2 (`concatenated=True`): a view's codes side by side, zeros for those not sent, K = N_max m; V steps.
 
     Args:
-        scale, architecture, additive, binary, view_weight, training_iterations: as of `Unified`.
         concatenated: reading D2 instead of D1.
         max_iterations: N_max of D2.
+        scale, options: as of `Unified`.
 
     Raises:
         ConfigError: as `Unified`; `read_codes` where there are more codes than D2 has room for.
@@ -40,19 +42,8 @@ class Direct(Unified):
         torch.Size([2, 16, 16, 16])
     """
 
-    def __init__(
-        self,
-        scale: Scale,
-        architecture: str = "small",
-        additive: bool = True,
-        binary: bool = True,
-        view_weight: str = "sum",
-        concatenated: bool = False,
-        max_iterations: int = 8,
-        *,
-        training_iterations: tuple[int, int] = (1, 8),
-    ):
-        super().__init__(scale, architecture, additive, binary, view_weight, training_iterations=training_iterations)
+    def __init__(self, scale: Scale, *, concatenated: bool = False, max_iterations: int = 8, **options: Any):
+        super().__init__(scale, **options)
         self.max_iterations = max_iterations if concatenated else None
         code_size = self.compression.code_size * (max_iterations if concatenated else 1)
         self.lstm = ConvLSTM3D(code_size, scale.channels(HIDDEN_CHANNELS), LSTM_GRID)

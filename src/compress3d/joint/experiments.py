@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 from compress3d.codecs.channel import BITS, Channel, Jpeg2000, Learned, OperatingPoint, Output
 from compress3d.data.loader import to_float
 from compress3d.engine.experiment import Experiment, ModelConfig, OptimConfig, register
-from compress3d.joint.compression import ARCHITECTURES, STRIDE, Coded, CompressionRNN
+from compress3d.joint.compression import ARCHITECTURES, Coded, CompressionRNN
 from compress3d.joint.direct import Direct
 from compress3d.joint.implicit import Implicit
 from compress3d.joint.rates import CODE_CELLS, implicit_channels, recurrent_iterations, true_rate
@@ -22,12 +24,12 @@ from compress3d.r2n2.experiments import (
     OPTIM,
     SIXTH,
     THIRD,
-    VOXEL_DATA,
     R2N2Config,
     VoxelConfig,
     init_decoder_he,
     init_r2n2_he,
     short,
+    trained_alike,
 )
 from compress3d.r2n2.network import Reconstruction
 from compress3d.scales import Scale
@@ -41,11 +43,6 @@ SHOWN_ITERATIONS = (1, 2, 3, 4, 6, 8)  # with 384/N bits an iteration: 384, 192,
 def most_iterations(architecture: str) -> int:
     """Iterations at 48:1, the lowest rate of Fig. 8, 10 and 11: N_original sends twice the bits in each."""
     return 4 if architecture == "original" else 8
-
-
-def code_size(architecture: str, scale: Scale) -> int:
-    """m: values of one iteration's code."""
-    return ARCHITECTURES[architecture].bits * (scale.image_size // STRIDE) ** 2
 
 
 def start(model: nn.Module, initialisation: str) -> nn.Module:
@@ -84,7 +81,6 @@ class ImplicitConfig(VoxelConfig):
         return "bits" if self.binary else "floats"
 
     def build(self, scale: Scale) -> nn.Module:
-        """See `ModelConfig.build`."""
         return start(Implicit(scale, self.rate, self.fully_connected, self.binary), self.initialisation)
 
     def operating_points(self, scale: Scale) -> list[OperatingPoint]:
@@ -111,7 +107,6 @@ class Jpeg2000Config(VoxelConfig):
         return JPEG2000_RATES if self.rate is None else (self.rate,)
 
     def build(self, scale: Scale) -> nn.Module:
-        """See `ModelConfig.build`."""
         return R2N2Config(initialisation=self.initialisation).build(scale)
 
     def operating_points(self, scale: Scale) -> list[OperatingPoint]:
@@ -166,20 +161,29 @@ class RecurrentConfig(ModelConfig):
         N = recurrent_iterations(scale.image_size, self.rate, bits, BITS[self.accounting])
         return N, N
 
+    def options(self, scale: Scale) -> dict[str, Any]:
+        """What the network is made with beside its scale."""
+        return {
+            "architecture": self.codec,
+            "additive": self.additive,
+            "binary": self.binary,
+            "training_iterations": self.training_iterations(scale),
+        }
+
     def operating_points(self, scale: Scale) -> list[OperatingPoint]:
         """The rates of the figures; with floats that of the training."""
-        m, bits = code_size(self.codec, scale), BITS[self.accounting]
+        m, bits = ARCHITECTURES[self.codec].code_size(scale.image_size), BITS[self.accounting]
         shown = [N for N in SHOWN_ITERATIONS if N <= most_iterations(self.codec)]
         counts = shown if self.binary else [self.training_iterations(scale)[1]]
         return [OperatingPoint(true_rate(scale.image_size, N * m, bits), self.accounting, N, N * m) for N in counts]
 
     def outputs(
-        self, model: nn.Module, images: Tensor, points: Sequence[OperatingPoint]
+        self, model: Any, images: Tensor, points: Sequence[OperatingPoint]
     ) -> Iterator[tuple[OperatingPoint, Output]]:
         """See `ModelConfig.outputs`. Codes and images of fewer iterations are the first ones of the most."""
         rnn = model.compression if self.makes_voxels else model
         B, V = images.shape[:2]
-        coded = rnn(to_float(images).flatten(0, 1), max(point.iterations for point in points))
+        coded = rnn(to_float(images).flatten(0, 1), max(cast(int, point.iterations) for point in points))
         for point in points:
             N = point.iterations
             decoded, probabilities = coded.decoded[:, :N], None
@@ -196,17 +200,13 @@ class RecurrentConfig(ModelConfig):
 
 @dataclass(frozen=True)
 class CompressionConfig(RecurrentConfig):
-    """A compression RNN alone.
-
-    Attributes:
-        network: "small" or "original".
-    """
+    """A compression RNN alone, called by its architecture: "small" or "original"."""
 
     network: str = "small"
     makes_voxels = False
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]  # only read
         return self.network
 
     @property
@@ -214,15 +214,12 @@ class CompressionConfig(RecurrentConfig):
         return self.network
 
     def build(self, scale: Scale) -> nn.Module:
-        """See `ModelConfig.build`."""
-        N = self.training_iterations(scale)
-        model = CompressionRNN(scale, self.network, self.additive, self.binary, training_iterations=N)
-        return start(model, self.initialisation)
+        return start(CompressionRNN(scale, **self.options(scale)), self.initialisation)
 
 
 @dataclass(frozen=True)
-class SequentialConfig(RecurrentConfig):
-    """The sequential model.
+class UnifiedConfig(RecurrentConfig):
+    """What the sequential and the direct model have in common.
 
     Attributes:
         architecture: of the compression RNN.
@@ -231,57 +228,37 @@ class SequentialConfig(RecurrentConfig):
 
     architecture: str = "small"
     view_weight: str = "sum"
-    name = "sequential"
 
     @property
     def codec(self) -> str:
         return self.architecture
 
-    def build(self, scale: Scale) -> nn.Module:
-        """See `ModelConfig.build`."""
-        N = self.training_iterations(scale)
-        model = Sequential(
-            scale, self.architecture, self.additive, self.binary, self.view_weight, training_iterations=N
-        )
-        return start(model, self.initialisation)
+    def options(self, scale: Scale) -> dict[str, Any]:
+        return super().options(scale) | {"view_weight": self.view_weight}
 
 
 @dataclass(frozen=True)
-class DirectConfig(RecurrentConfig):
-    """The direct model.
+class SequentialConfig(UnifiedConfig):
+    """The sequential model."""
 
-    Attributes:
-        architecture, view_weight: as in `SequentialConfig`.
-        concatenated: reading D2.
-    """
+    name = "sequential"
 
-    architecture: str = "small"
-    view_weight: str = "sum"
+    def build(self, scale: Scale) -> nn.Module:
+        return start(Sequential(scale, **self.options(scale)), self.initialisation)
+
+
+@dataclass(frozen=True)
+class DirectConfig(UnifiedConfig):
+    """The direct model; `concatenated` is reading D2."""
+
     concatenated: bool = False
     name = "direct"
 
-    @property
-    def codec(self) -> str:
-        return self.architecture
-
     def build(self, scale: Scale) -> nn.Module:
-        """See `ModelConfig.build`."""
-        N = self.training_iterations(scale)
-        model = Direct(
-            scale,
-            self.architecture,
-            self.additive,
-            self.binary,
-            self.view_weight,
-            self.concatenated,
-            training_iterations=N,
-        )
-        return start(model, self.initialisation)
+        return start(Direct(scale, concatenated=self.concatenated, **self.options(scale)), self.initialisation)
 
 
-def experiment(model: ModelConfig, scale: str, **more) -> Experiment:
-    """A model with the common recipe, or with `more` of an experiment's fields."""
-    return Experiment("joint", scale, model, **{"data": VOXEL_DATA[scale], "optim": OPTIM[scale]} | more)
+experiment = partial(trained_alike, "joint")
 
 
 def slow(optim: OptimConfig, **changes) -> OptimConfig:
@@ -304,8 +281,7 @@ def _low_rates(scale: str) -> Iterator[Experiment]:
         yield experiment(ImplicitConfig(rate, binary=False), scale, **third)
         yield experiment(SequentialConfig(rate, binary=False), scale, **gentle)
         yield experiment(DirectConfig(rate, binary=False), scale, **third)
-    for rate in FLOAT_RATES:
-        yield experiment(Jpeg2000Config(rate), scale, **third)
+    yield from (experiment(Jpeg2000Config(rate), scale, **third) for rate in FLOAT_RATES)
 
 
 def _ablations(scale: str) -> Iterator[Experiment]:

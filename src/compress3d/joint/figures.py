@@ -26,9 +26,7 @@ DRAWING_ORDER = ("jpeg2000", "original", "small", "sequential", "direct", "impli
 def curve_points(results: Iterable[Mapping], key: str = "miou") -> dict[tuple[str, str], list[Mapping]]:
     """Points of several results files, sorted by true rate, under (model, accounting).
 
-    Args:
-        results: contents of results files (`results.load_all(scale).values()`).
-        key: points without it are left out: compression RNNs alone have images and no `miou`.
+    Points without `key` are left out: compression RNNs alone have images and no `miou`.
 
     Raises:
         DataError: no results file has such a point, or they are of different scales, which must not share an axis.
@@ -74,8 +72,8 @@ def _label(model: str, accounting: str) -> str:
 def _iou_series(results: Iterable[Mapping], rows: Sequence[int] | None, dark: bool) -> list[curves.Series]:
     """mIoU over all objects, or over those in `rows`, with whiskers of one standard error."""
 
-    def order(item: tuple) -> tuple:
-        (model, accounting), _ = item
+    def order(curve: tuple[str, str]) -> tuple[int, str]:
+        model, accounting = curve
         return (DRAWING_ORDER.index(model) if model in DRAWING_ORDER else -1, accounting)
 
     def mean_and_error(point: Mapping) -> tuple[float, float]:
@@ -84,12 +82,12 @@ def _iou_series(results: Iterable[Mapping], rows: Sequence[int] | None, dark: bo
         iou = [point["iou"][row] for row in rows]
         return fmean(iou), pstdev(iou) / sqrt(len(iou))
 
-    found = []
-    for (model, accounting), points in sorted(curve_points(results).items(), key=order):
-        means, errors = zip(*map(mean_and_error, points), strict=True)
-        rates = [point["true_rate"] for point in points]
-        found.append(curves.Series(_label(model, accounting), rates, means, _look(model, accounting, dark), errors))
-    return found
+    found, series = curve_points(results), []
+    for curve in sorted(found, key=order):
+        means, errors = zip(*map(mean_and_error, found[curve]), strict=True)
+        rates = [point["true_rate"] for point in found[curve]]
+        series.append(curves.Series(_label(*curve), rates, means, _look(*curve, dark), errors))
+    return series
 
 
 def rate_curve(
@@ -97,15 +95,8 @@ def rate_curve(
 ) -> Figure:
     """Fig. 8: mIoU on held-out objects against the compression rate, at the rate that was really reached.
 
-    Args:
-        results: contents of results files of one scale.
-        floor: mIoU of the constant mean shape, drawn as a thin line.
-        dark: colours for a dark page.
-        size: inches.
-
-    Returns:
-        matplotlib figure, with whiskers of one standard error: uncompressed a magenta square at 12:1 (its float code),
-        JPEG 2000 blue (payload solid, whole file dashed), sequential green, direct red, implicit black.
+    With whiskers of one standard error, and `floor`, mIoU of the constant mean shape, as a thin line. JPEG 2000 is
+    solid by payload, dashed by whole files; the uncompressed network is a square at 12:1 (its float code).
 
     Raises:
         DataError: see `curve_points`.
@@ -123,10 +114,7 @@ def rate_curve(
 def bin_curve(results: Iterable[Mapping], rows: Sequence[int], dark: bool = False) -> Figure:
     """Fig. 9: mIoU over some of the held-out objects, with whiskers of one standard error.
 
-    Args:
-        results: contents of results files of one scale, all of the same objects.
-        rows: the objects, such as one of `metrics.bins`.
-        dark: colours for a dark page.
+    `rows` are the objects, such as one of `metrics.bins`.
 
     Raises:
         DataError: there is no object, the results are of different objects, or see `curve_points`.
@@ -161,8 +149,6 @@ def loss_curve(
             can be told apart; a run that was trained at one rate is dashed.
         key: "compression_loss" (L_comp of Eq. 14), "l1" or "psnr" (of the last iteration's image).
         accountings: ways of counting that are drawn; JPEG 2000's whole files, "file", are left out unless named.
-        dark: colours for a dark page.
-        size: inches.
 
     Raises:
         DataError: `key` is no loss of images, or see `curve_points`.

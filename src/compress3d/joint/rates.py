@@ -1,6 +1,7 @@
 """Compression-rate arithmetic of Golts & Schechner 2021: iterations (Eq. 12) and channels (Sec. 3.3) for a rate.
 
-The rate c is raw bits over code bits, with 24 raw bits a pixel: `384:1` means c = 384.
+The rate c is raw bits over code bits, with 24 raw bits a pixel: `384:1` means c = 384. `bits_per_value` is 1 behind
+the binarizer, 32 for the float codes of Sec. 4.3; `image_size` is H = W in pixels.
 """
 
 from __future__ import annotations
@@ -29,15 +30,7 @@ def true_rate(image_size: int, code_size: int, bits_per_value: int = 1) -> float
 
 
 def implicit_channels(image_size: int, rate: float, bits_per_value: int = 1) -> int:
-    """C, output channels of the implicit encoder's last convolution, so that K = 4C gives `rate` (Sec. 3.3).
-
-    Args:
-        image_size: H = W in pixels.
-        rate: wanted compression rate c.
-        bits_per_value: 1 behind the binarizer, 32 for the float codes of Sec. 4.3.
-
-    Returns:
-        Whole number of channels whose true rate is within 0.5 % of the wanted one.
+    """C, output channels of the implicit encoder's last convolution, so that K = 4C gives `rate` within 0.5 %.
 
     Raises:
         ConfigError: no whole number of channels comes that close; the message names the nearest rates.
@@ -46,12 +39,9 @@ def implicit_channels(image_size: int, rate: float, bits_per_value: int = 1) -> 
         >>> implicit_channels(128, 384), implicit_channels(128, 480), implicit_channels(64, 48)
         (256, 205, 512)
     """
-    if rate <= 0:
-        raise ConfigError(f"rate {rate}", "is not positive", "ask for raw bits over code bits, such as 384")
-    exact = raw_bits(image_size) / (rate * CODE_CELLS * bits_per_value)
+    exact = _size_for(rate, image_size, CODE_CELLS * bits_per_value)
     channels = round(exact)
-    reached = true_rate(image_size, CODE_CELLS * channels, bits_per_value) if channels else float("inf")
-    if abs(reached / rate - 1) > TOLERANCE:
+    if not channels or abs(exact / channels - 1) > TOLERANCE:
         near = [true_rate(image_size, CODE_CELLS * c, bits_per_value) for c in (int(exact) + 1, int(exact)) if c]
         raise ConfigError(
             f"rate {rate:g}:1 at {image_size} pixels",
@@ -62,13 +52,7 @@ def implicit_channels(image_size: int, rate: float, bits_per_value: int = 1) -> 
 
 
 def recurrent_iterations(image_size: int, rate: float, channels: int, bits_per_value: int = 1) -> int:
-    """N: iterations of a compression RNN that makes m = (H/16)(W/16) M bits each.
-
-    Args:
-        image_size: H = W in pixels, a multiple of 16.
-        rate: wanted compression rate c.
-        channels: M, code channels (32 in N_original, 16 in N_small).
-        bits_per_value: 1 behind the binarizer, 32 for the float codes of Sec. 4.3.
+    """N: iterations of a compression RNN that makes m = (H/16)(W/16) M bits each, M = `channels`.
 
     Raises:
         ConfigError: N would be no positive whole number, or the image's side is no multiple of 16.
@@ -80,9 +64,7 @@ def recurrent_iterations(image_size: int, rate: float, channels: int, bits_per_v
     if image_size % 16:
         raise ConfigError(f"image size {image_size}", "is no multiple of 16", "crop or resize the image")
     bits = (image_size // 16) ** 2 * channels * bits_per_value
-    if rate <= 0:
-        raise ConfigError(f"rate {rate}", "is not positive", "ask for raw bits over code bits, such as 384")
-    exact = raw_bits(image_size) / (rate * bits)  # Eq. 12: N = 24 H W / (c m)
+    exact = _size_for(rate, image_size, bits)  # Eq. 12: N = 24 H W / (c m)
     if round(exact) < 1 or abs(exact - round(exact)) > 1e-9 * exact:
         best = raw_bits(image_size) / bits
         raise ConfigError(
@@ -91,3 +73,10 @@ def recurrent_iterations(image_size: int, rate: float, channels: int, bits_per_v
             f"ask for {best:g}:1 divided by a whole number",
         )
     return round(exact)
+
+
+def _size_for(rate: float, image_size: int, bits: int) -> float:
+    """How many parts of `bits` bits each give `rate`; rarely a whole number."""
+    if rate <= 0:
+        raise ConfigError(f"rate {rate}", "is not positive", "ask for raw bits over code bits, such as 384")
+    return raw_bits(image_size) / (rate * bits)

@@ -15,12 +15,10 @@ from compress3d.errors import ConfigError
 def received_images(
     run_ids: Mapping[str, str], images: Tensor, rates: Sequence[float]
 ) -> dict[str, dict[float, Tensor | None]]:
-    """What the receiver sees of one view of each object, by the shipped weights of several runs.
+    """What the receiver sees of images, uint8 (N, 3, H, W), at nominal rates by the shipped weights of several runs.
 
     Args:
         run_ids: label -> run id, of runs with decoded images. JPEG 2000 needs no weights; it counts payload bytes.
-        images: uint8 (N, 3, H, W).
-        rates: nominal rates.
 
     Returns:
         label -> rate -> uint8 (N, 3, H, W), or None where the run does not serve the rate, or has no weights.

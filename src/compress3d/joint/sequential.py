@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from compress3d.joint.compression import Coded
@@ -27,8 +29,8 @@ class Sequential(Unified):
         torch.Size([2, 16, 16, 16])
     """
 
-    def __init__(self, scale: Scale, *args, **options):
-        super().__init__(scale, *args, **options)
+    def __init__(self, scale: Scale, architecture: str = "small", **options: Any):
+        super().__init__(scale, architecture, **options)
         self.reconstruction = Reconstruction(scale)
 
     def recover(self, coded: Coded, views: int) -> Tensor:

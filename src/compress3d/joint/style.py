@@ -9,14 +9,7 @@ from compress3d.figures import style
 
 
 class Look(NamedTuple):
-    """How a model is shown.
-
-    Attributes:
-        label: its name as readers see it.
-        line: colour of its curve.
-        body: colour of its voxels; that of its curve where empty.
-        dark: colour of its curve on a dark page; the same where empty.
-    """
+    """A model's label, and colours of its curve, its voxels, and its curve on a dark page; the first where empty."""
 
     label: str
     line: str
@@ -38,26 +31,24 @@ LOOKS = {
 }
 
 
-def look(model: str) -> Look:
-    """How a model is shown; grey under its own name where it is not the paper's."""
+def _look(model: str) -> Look:
+    """Grey under its own name where a model is not the paper's."""
     return LOOKS.get(model, Look(model, style.GREY, style.BODY))
 
 
 def label(model: str) -> str:
     """A model's name as readers see it."""
-    return look(model).label
+    return _look(model).label
 
 
 def colour(model: str, dark: bool = False) -> str:
     """Line colour of a model."""
-    found = look(model)
-    return found.dark if dark and found.dark else found.line
+    return (dark and _look(model).dark) or _look(model).line
 
 
 def body_colour(model: str) -> str:
     """Voxel colour of a model."""
-    found = look(model)
-    return found.body or found.line
+    return _look(model).body or _look(model).line
 
 
 def body_colours(titles: Iterable[str | tuple[str, str]]) -> dict[str | tuple[str, str], str]:
@@ -67,10 +58,9 @@ def body_colours(titles: Iterable[str | tuple[str, str]]) -> dict[str | tuple[st
         >>> body_colours(["JPEG 2000 48:1", ("sequential", "384:1"), "truth"])
         {'JPEG 2000 48:1': '#6f9be8', ('sequential', '384:1'): '#1a8f3c', 'truth': '#d9a441'}
     """
-    first = {title: title if isinstance(title, str) else title[0] for title in titles}
-    return {
-        title: next(
-            (body_colour(model) for model, of in LOOKS.items() if text.startswith((model, of.label))), style.BODY
-        )
-        for title, text in first.items()
-    }
+
+    def found(text: str) -> str:
+        names = (model for model, of in LOOKS.items() if text.startswith((model, of.label)))
+        return body_colour(next(names, ""))
+
+    return {title: found(title if isinstance(title, str) else title[0]) for title in titles}

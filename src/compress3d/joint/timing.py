@@ -10,6 +10,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,13 +37,9 @@ def alternate(
     synchronize: Callable[[], None] = lambda: None,
     label: str = "",
 ) -> dict[str, float]:
-    """Median milliseconds of each call; the calls take turns, so that a busy machine troubles all alike.
+    """Median milliseconds of each call over `repeats` rounds and one to warm up; the calls take turns.
 
-    Args:
-        calls: what to time, by name.
-        repeats: rounds; one more goes before and warms up.
-        synchronize: waits for a device that runs behind.
-        label: of a progress bar; none where empty.
+    `synchronize` waits for a device that runs behind; a progress bar is shown under `label`, where there is one.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     with tqdm(total=(repeats + 1) * len(calls), desc=label, disable=not label, leave=False) as bar:
@@ -62,11 +59,7 @@ def blocks(
     """Rows of Table 3: name -> network and what it computes from views (B, V, 3, H, W).
 
     "direct" decodes its images too, as the paper counts it; "direct_voxels" leaves out what only people look at.
-
-    Args:
-        scale_name: sizes.
-        iterations: of N_original.
-        small_iterations: of N_small.
+    N_original makes `iterations`, N_small `small_iterations`.
     """
     size = scale(scale_name)
 
@@ -86,7 +79,7 @@ def blocks(
     }
 
 
-def objective(model: nn.Module, x: Tensor, truth: Tensor, iterations: int, run: Callable[..., Tensor]) -> Tensor:
+def objective(model: Any, x: Tensor, truth: Tensor, iterations: int, run: Callable[..., Tensor]) -> Tensor:
     """The loss that a block is trained with; the encoder alone has none, there the sum of its codes."""
     if isinstance(model, CompressionRNN):
         return compression_loss(x.flatten(0, 1), run(model, x))
@@ -108,11 +101,27 @@ def multiply_adds(call: Callable[..., object], *inputs) -> float:
     return counter.get_total_flops() / 2e9
 
 
+def passes(model: Any, run: Callable[..., Tensor], x: Tensor, truth: Tensor, iterations: int) -> dict[str, Callable]:
+    """A forward pass of a block, and its training step in two parts: "prepare" ends at the loss."""
+    losses: list[Tensor] = []
+
+    def forward() -> None:
+        with torch.no_grad():
+            run(model.eval(), x)
+
+    def prepare() -> None:
+        losses.append(objective(model.train(), x, truth, iterations, run))
+
+    def backward() -> None:
+        losses.pop().backward()
+        model.zero_grad(set_to_none=True)
+
+    return {"forward": forward, "prepare": prepare, "backward": backward}
+
+
 def measure(
     scale_name: str = "paper",
     batch: int = 1,
-    views: int = VIEWS,
-    iterations: int = ITERATIONS,
     same_rate: bool = False,
     repeats: int = 5,
     device: str | None = None,
@@ -122,8 +131,6 @@ def measure(
     Args:
         scale_name: sizes; "paper" is Table 3's.
         batch: objects.
-        views: V of each.
-        iterations: N of N_original, and of N_small unless `same_rate`.
         same_rate: let N_small take twice the iterations: with half the bits in each, that is the same rate.
         repeats: rounds; the median counts.
         device: "cpu" or "cuda"; a GPU where there is one.
@@ -132,40 +139,15 @@ def measure(
         `rows`: name -> `forward` and `backward` in ms, `gmac`, and `saving_forward`, `saving_backward`, per cent of the
         time of `separate`; and the conditions.
     """
-    kind = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    size, small = scale(scale_name), (2 if same_rate else 1) * iterations
-    x = torch.rand(batch, views, 3, size.image_size, size.image_size, device=kind)
+    kind = torch.device(device or _best_device())
+    size, small = scale(scale_name), (2 if same_rate else 1) * ITERATIONS
+    x = torch.rand(batch, VIEWS, 3, size.image_size, size.image_size, device=kind)
     truth = torch.rand(batch, *(size.grid,) * 3, device=kind) > 0.9
-    found = {name: (model.to(kind), run) for name, (model, run) in blocks(scale_name, iterations, small).items()}
-    losses: dict[str, Tensor] = {}
-
-    def forward(name: str) -> Callable[[], Tensor]:
-        model, run = found[name]
-        return torch.no_grad()(lambda: run(model.eval(), x))
-
-    def prepare(name: str) -> Callable[[], None]:
-        model, run = found[name]
-        N = iterations if name in ("separate", "compression_original") else small
-
-        def call() -> None:
-            losses[name] = objective(model.train(), x, truth, N, run)
-
-        return call
-
-    def backward(name: str) -> Callable[[], None]:
-        def call() -> None:
-            losses.pop(name).backward()
-            found[name][0].zero_grad(set_to_none=True)
-
-        return call
-
+    found = {name: (model.to(kind), run) for name, (model, run) in blocks(scale_name, ITERATIONS, small).items()}
     calls = {}
-    for name in found:
-        calls |= {
-            f"{name}/forward": forward(name),
-            f"{name}/prepare": prepare(name),
-            f"{name}/backward": backward(name),
-        }
+    for name, (model, run) in found.items():
+        N = ITERATIONS if name in ("separate", "compression_original") else small
+        calls |= {f"{name}/{way}": call for way, call in passes(model, run, x, truth, N).items()}
     times = alternate(calls, repeats, torch.cuda.synchronize if kind.type == "cuda" else lambda: None)
     rows = {}
     for name, (model, run) in found.items():
@@ -174,15 +156,19 @@ def measure(
             rows[name][way] = times[f"{name}/{way}"]
             rows[name][f"saving_{way}"] = 100 * (1 - times[f"{name}/{way}"] / times[f"{BASELINE}/{way}"])
     return {
-        "rows": rows, "scale": scale_name, "batch": batch, "views": views, "iterations": iterations,
+        "rows": rows, "scale": scale_name, "batch": batch, "views": VIEWS, "iterations": ITERATIONS,
         "small_iterations": small, "repeats": repeats, "threads": torch.get_num_threads(),
     }  # fmt: skip
+
+
+def _best_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def table3(scale_name: str = "paper", repeats: int = 5, device: str | None = None) -> dict:
     """Table 3 as the paper counts (4 iterations each) and at one rate; writes results/<scale>/timing-<device>.json."""
     started = time.monotonic()
-    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    kind = device or _best_device()
     run_id = f"{scale_name}/timing-{kind}"
     data = {
         "experiment": {**results.study_record(scale_name, "timing", "timing"), "id": run_id},
@@ -209,7 +195,5 @@ def run(scale: str = "paper", repeats: int = 5, device: str | None = None) -> It
         of = found[name]
         yield f"{name}: {of['iterations']} iterations of N_original, {of['small_iterations']} of N_small"
         for block, row in of["rows"].items():
-            passes = "  ".join(
-                f"{way} {row[way]:8.1f} ms ({row[f'saving_{way}']:5.1f} % less)" for way in ("forward", "backward")
-            )
-            yield f"  {block:24s} {row['gmac']:7.2f} GMAC  {passes}"
+            both = [f"{w} {row[w]:8.1f} ms ({row[f'saving_{w}']:5.1f} % less)" for w in ("forward", "backward")]
+            yield f"  {block:24s} {row['gmac']:7.2f} GMAC  {'  '.join(both)}"

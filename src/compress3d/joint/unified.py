@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from compress3d.errors import ConfigError
@@ -14,29 +16,20 @@ class Unified(TrainedOnIterations):
     """A compression RNN whose codes or images are read by a network that makes voxels.
 
     Args:
-        scale: sizes.
-        architecture, additive, binary, training_iterations: of the compression RNN, see `CompressionRNN`.
+        scale, architecture, options: of the compression RNN, see `CompressionRNN`.
         view_weight: "sum" adds L_comp of the views up, as Eq. 16 reads; "mean" averages.
 
     Raises:
         ConfigError: there is no such architecture or view weight.
     """
 
-    def __init__(
-        self,
-        scale: Scale,
-        architecture: str = "small",
-        additive: bool = True,
-        binary: bool = True,
-        view_weight: str = "sum",
-        *,
-        training_iterations: tuple[int, int] = (1, 8),
-    ):
+    def __init__(self, scale: Scale, architecture: str = "small", *, view_weight: str = "sum", **options: Any):
         super().__init__()
         if view_weight not in VIEW_WEIGHTS:
             raise ConfigError(f"view weight {view_weight!r}", "does not exist", "choose 'sum' or 'mean'")
-        self.scale, self.view_weight, self.training_iterations = scale, view_weight, training_iterations
-        self.compression = CompressionRNN(scale, architecture, additive, binary)
+        self.scale, self.view_weight = scale, view_weight
+        self.compression = CompressionRNN(scale, architecture, **options)
+        self.training_iterations = self.compression.training_iterations
 
     def compress(self, images: Tensor, iterations: int) -> Coded:
         """All views (B, V, 3, H, W) at once, each coded by itself: codes and decoded images of B V views."""
@@ -47,13 +40,7 @@ class Unified(TrainedOnIterations):
         raise NotImplementedError
 
     def loss(self, images: Tensor, occupancy: Tensor, iterations: int) -> LossTerms:
-        """L_comp of every view and L_3D after the last one, in one graph, for one backward pass.
-
-        Args:
-            images: (B, V, 3, H, W) in [0, 1].
-            occupancy: (B, G, G, G) of 0 and 1.
-            iterations: N of this minibatch.
-        """
+        """L_comp of every view and L_3D after the last one, in one graph, for one backward pass."""
         views = images.shape[1]
         coded = self.compress(images, iterations)
         l_comp = compression_loss(images.flatten(0, 1), coded.decoded)

@@ -13,18 +13,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from compress3d.layers.convlstm3d import map_inputs
-from compress3d.layers.recurrent import unroll
+from compress3d.layers.convlstm3d import UnitGrid
 
 
-class ConvGRU3D(nn.Module):
-    """Recurrence over the views of an object.
-
-    Args:
-        code_size: K, length of a view's code.
-        hidden_channels: N_h, 128 in the paper.
-        grid: units a side, 4 in the paper.
-        kernel: of the convolution on the hidden state, 3 in 3D-GRU-3, 1 in 3D-GRU-1.
+class ConvGRU3D(UnitGrid):
+    """Gates in the order update, reset, candidate. Arguments as of `ConvLSTM3D`; `kernel` is 1 in 3D-GRU-1.
 
     Example:
         >>> h, state = ConvGRU3D(code_size=16, hidden_channels=8)(torch.zeros(2, 5, 16))
@@ -32,33 +25,12 @@ class ConvGRU3D(nn.Module):
         torch.Size([2, 8, 4, 4, 4])
     """
 
-    GATES = 3  # update, reset, candidate, in this order
-
     def __init__(self, code_size: int, hidden_channels: int, grid: int = 4, kernel: int = 3):
-        super().__init__()
-        self.hidden_channels, self.grid = hidden_channels, grid
-        self.input_map = nn.Linear(code_size, self.GATES * hidden_channels * grid**3, bias=False)
+        super().__init__(code_size, hidden_channels, grid, bias=False)
         self.hidden_map = nn.Conv3d(hidden_channels, 2 * hidden_channels, kernel, padding=kernel // 2)
         self.candidate_map = nn.Conv3d(hidden_channels, hidden_channels, kernel, padding=kernel // 2)
 
-    def forward(self, codes: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Read the codes of V views in turn.
-
-        Args:
-            codes: (B, V, K).
-            state: h left by earlier views, (B, N_h, 4, 4, 4); zeros where None.
-
-        Returns:
-            h after the last view, twice: as what is read out, and as the state to go on from.
-        """
-        B, V, _ = codes.shape
-        cells = (B, V, self.GATES * self.hidden_channels, self.grid, self.grid, self.grid)
-        inputs = map_inputs(self.input_map, codes).view(cells)  # W x of all views and gates in one product
-        outputs, h = unroll(self.step, inputs, state)
-        return outputs[-1], h
-
     def step(self, inputs: Tensor, h: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Read one view's mapped code, (B, 3 N_h, 4, 4, 4)."""
         N = self.hidden_channels
         gates, candidate = inputs[:, : 2 * N], inputs[:, 2 * N :]
         if h is None:  # h_0 = 0: only the biases of the hidden maps are left

@@ -6,20 +6,47 @@ output gate: h = tanh(c), as in the authors' code and in Choy's slides.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from compress3d.layers.recurrent import State, unroll
 
 
-class ConvLSTM3D(nn.Module):
-    """Recurrence over the views of an object.
+class UnitGrid(nn.Module):
+    """Recurrence over the views of an object in a grid of units with three gates each.
 
     Args:
         code_size: K, length of a view's code.
         hidden_channels: N_h, 128 in the paper.
         grid: units a side, 4 in the paper.
-        kernel: of the convolution on the hidden state, 3 in 3D-LSTM-3.
+        bias: whether the map of the codes has one.
+    """
+
+    def __init__(self, code_size: int, hidden_channels: int, grid: int, bias: bool):
+        super().__init__()
+        self.hidden_channels, self.grid = hidden_channels, grid
+        self.input_map = nn.Linear(code_size, 3 * hidden_channels * grid**3, bias=bias)
+
+    def forward(self, codes: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Codes (B, V, K) of V views, read in turn -> h after the last one, (B, N_h, 4, 4, 4), and the state.
+
+        `state` is what earlier views have left; zeros where None.
+        """
+        cells = (*codes.shape[:2], 3 * self.hidden_channels, self.grid, self.grid, self.grid)
+        inputs = map_inputs(self.input_map, codes).view(cells)  # W x (+ b) of all views and gates in one product
+        outputs, state = unroll(self.step, inputs, state)
+        return outputs[-1], state
+
+    def step(self, inputs: Tensor, state: Any) -> tuple[Any, Tensor]:
+        """Read one view's mapped code, (B, 3 N_h, 4, 4, 4)."""
+        raise NotImplementedError
+
+
+class ConvLSTM3D(UnitGrid):
+    """Gates in the order input, forget, candidate; the state is (h, c). Arguments as of `UnitGrid`, and `kernel`, that
+    of the convolution on the hidden state, 3 in 3D-LSTM-3.
 
     Example:
         >>> h, state = ConvLSTM3D(code_size=16, hidden_channels=8)(torch.zeros(2, 5, 16))
@@ -27,32 +54,11 @@ class ConvLSTM3D(nn.Module):
         torch.Size([2, 8, 4, 4, 4])
     """
 
-    GATES = 3  # input, forget, candidate, in this order
-
     def __init__(self, code_size: int, hidden_channels: int, grid: int = 4, kernel: int = 3):
-        super().__init__()
-        self.hidden_channels, self.grid = hidden_channels, grid
-        self.input_map = nn.Linear(code_size, self.GATES * hidden_channels * grid**3)
-        self.hidden_map = nn.Conv3d(hidden_channels, self.GATES * hidden_channels, kernel, padding=kernel // 2)
-
-    def forward(self, codes: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Read the codes of V views in turn.
-
-        Args:
-            codes: (B, V, K).
-            state: (h, c) left by earlier views, (B, N_h, 4, 4, 4) each; zeros where None.
-
-        Returns:
-            h after the last view, (B, N_h, 4, 4, 4), and the state to go on from.
-        """
-        B, V, _ = codes.shape
-        cells = (B, V, self.GATES * self.hidden_channels, self.grid, self.grid, self.grid)
-        inputs = map_inputs(self.input_map, codes).view(cells)  # W_x x_t + b of all views in one product
-        outputs, state = unroll(self.step, inputs, state)
-        return outputs[-1], state
+        super().__init__(code_size, hidden_channels, grid, bias=True)
+        self.hidden_map = nn.Conv3d(hidden_channels, 3 * hidden_channels, kernel, padding=kernel // 2)
 
     def step(self, inputs: Tensor, state: State | None) -> tuple[State, Tensor]:
-        """Read one view's mapped code, (B, 3 N_h, 4, 4, 4)."""
         if state is None:  # h_0 = 0: only the bias of the hidden map is left, and f * c_0 = 0
             gates = inputs + self.hidden_map.bias.view(1, -1, 1, 1, 1)
         else:

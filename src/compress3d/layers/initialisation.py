@@ -7,8 +7,7 @@ import math
 
 from torch import nn
 
-from compress3d.layers.convgru3d import ConvGRU3D
-from compress3d.layers.convlstm3d import ConvLSTM3D
+from compress3d.layers.convlstm3d import UnitGrid
 from compress3d.layers.recurrent import ConvLSTMCell
 from compress3d.layers.upsampling import UpsampleConv3d
 
@@ -20,11 +19,8 @@ def init_he_normal(module: nn.Module) -> None:
     """Draw the weights of every convolution and linear layer of `module` as He 2015 does, and clear their biases.
 
     Normal with variance 2 / ((1 + slope^2) fan_in): the signal keeps its size through LeakyReLU layers. Behind an
-    upsampling by zeros a convolution meets one value in eight, so its fan-in is an eighth; counted whole, three such
-    layers shrink the signal 23 times. The original 3D-R2N2 draws from the same family ("msra").
-
-    Args:
-        module: changed in place; draws come from torch's global generator.
+    upsampling by zeros a convolution meets one value in eight, so its fan-in is an eighth. As all functions here, it
+    changes the module in place and draws from torch's global generator.
     """
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.Conv3d, nn.Linear)):
@@ -40,11 +36,7 @@ def init_msra_normal(module: nn.Module) -> None:
     Normal with variance 2 / n, n the mean of fan-in and fan-out. For the matrices that feed the grid the public code
     takes n = (4 + 128) / 2, from the grid's side and its channels: a deviation of 0.17, where their real fans would
     give 0.015. A bias that stands beside another one (the LSTM's two) is 0, so that their sum is 0.1.
-
-    Args:
-        module: changed in place; draws come from torch's global generator.
     """
-    recurrences = [m for m in module.modules() if isinstance(m, (ConvLSTM3D, ConvGRU3D))]
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.Conv3d, nn.Linear)):
             kernel = layer.weight[0, 0].numel()
@@ -52,26 +44,22 @@ def init_msra_normal(module: nn.Module) -> None:
             nn.init.normal_(layer.weight, std=math.sqrt(2 / n))
             if layer.bias is not None:
                 nn.init.constant_(layer.bias, 0.1)
-    for recurrence in recurrences:
-        nn.init.normal_(
-            recurrence.input_map.weight, std=math.sqrt(2 / ((recurrence.grid + recurrence.hidden_channels) / 2))
-        )
-        if recurrence.input_map.bias is not None:
-            nn.init.zeros_(recurrence.input_map.bias)
+    for recurrence in module.modules():
+        if isinstance(recurrence, UnitGrid):
+            n = (recurrence.grid + recurrence.hidden_channels) / 2
+            nn.init.normal_(recurrence.input_map.weight, std=math.sqrt(2 / n))
+            if recurrence.input_map.bias is not None:
+                nn.init.zeros_(recurrence.input_map.bias)
 
 
 def init_convlstm_unit_variance(module: nn.Module) -> None:
     """Draw the weights of every ConvLSTM of `module` so that its gates start with about unit variance.
 
     An LSTM's output is several times smaller than its input. With PyTorch's default, three in a row leave 0.001 of an
-    image: the binarizer then draws bits at random, the decoder learns to ignore them, and a network behind it, fed
-    with one grey image for all objects, saturates before the first useful bit arrives (measured: the sequential
-    model's L_3D stays at 0.30, that of a constant, for 1,300 steps).
+    image: the binarizer then draws bits at random, and the decoder learns to ignore them.
 
-    Args:
-        module: changed in place. ConvLSTMs must stand in an `nn.ModuleList` in the order in which they are applied:
-            the first of a list reads a convolution's output, of RMS 1, each later one hidden states, of RMS 0.16. The
-            maps of the hidden states start at half that size.
+    ConvLSTMs must stand in an `nn.ModuleList` in the order in which they are applied: the first of a list reads a
+    convolution's output, of RMS 1, each later one hidden states, of RMS 0.16, whose maps start at half that size.
     """
     for cells in module.modules():
         if not isinstance(cells, nn.ModuleList):
@@ -85,10 +73,7 @@ def init_code_conv(encoder: nn.Module) -> None:
     """Draw the weights of the 1 x 1 convolution that makes N_original's code so that tanh sees about unit variance.
 
     It stands behind an LSTM's small output: with PyTorch's default its code has an RMS of 0.09, and nine bits of ten
-    are random, whatever the image.
-
-    Args:
-        encoder: a `CompressionEncoder`, changed in place; one without that layer stays as it is.
+    are random, whatever the image. A `CompressionEncoder` without that layer stays as it is.
     """
     if encoder.code is not None:
         _normal(encoder.code, 1 / HIDDEN_RMS)

@@ -68,12 +68,7 @@ class RNNCell(nn.Module):
 def lstm_update(gates: Tensor, c: Tensor) -> tuple[State, Tensor]:
     """One step behind the affine maps W_x x_t + W_h h_{t-1} + b, which stand in the cells.
 
-    Args:
-        gates: (B, 4 hidden, ...) in the order i, f, g, o.
-        c: c_{t-1}, (B, hidden, ...).
-
-    Returns:
-        (h_t, c_t), and y_t.
+    Gates (B, 4 hidden, ...) in the order i, f, g, o and c_{t-1} (B, hidden, ...) -> (h_t, c_t), and y_t.
     """
     # Copies lie densely in memory; on channels-last gates of few channels that makes a training step 15 % shorter.
     i, f, g, o = (gate.clone() for gate in gates.chunk(4, dim=1))

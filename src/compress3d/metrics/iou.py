@@ -12,15 +12,9 @@ POOL = 6  # the authors' code pooled voxels over a minibatch of six objects unti
 
 
 def counts(probability: np.ndarray, occupancy: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """Voxels in the intersection and in the union, for each object.
+    """Voxels in the intersection and in the union, int64 (N,) each, of probabilities above `threshold` and the truth.
 
-    Args:
-        probability: (N, G, G, G) in [0, 1].
-        occupancy: (N, G, G, G) boolean ground truth.
-        threshold: tau; a voxel counts as occupied above it.
-
-    Returns:
-        Two int64 arrays (N,).
+    Probability (N, G, G, G) is in [0, 1], occupancy (N, G, G, G) boolean, as everywhere here.
     """
     predicted = probability > threshold  # 1(p > tau)
     truth = occupancy.astype(bool)
@@ -48,9 +42,8 @@ def iou(probability: np.ndarray, occupancy: np.ndarray, threshold: float = THRES
 def pooled_iou(intersection: np.ndarray, union: np.ndarray, pool: int = POOL) -> float:
     """Mean IoU over minibatches whose voxels are pooled before dividing; an incomplete last minibatch is left out."""
     n = len(union) // pool * pool
-    if not n:
-        return float("nan")
-    return float(ratio(intersection[:n].reshape(-1, pool).sum(1), union[:n].reshape(-1, pool).sum(1)).mean())
+    pooled = (of[:n].reshape(-1, pool).sum(1) for of in (intersection, union))
+    return float(ratio(*pooled).mean()) if n else float("nan")
 
 
 def negative_log_likelihood(probability: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
@@ -102,11 +95,6 @@ def summarise(scores: ObjectScores, categories: list[str]) -> dict:
 
 def summary(probability: np.ndarray, occupancy: np.ndarray, categories: list[str]) -> dict:
     """Everything a results file says about one set of reconstructions.
-
-    Args:
-        probability: (N, G, G, G) float in [0, 1].
-        occupancy: (N, G, G, G) boolean.
-        categories: name of each object's category.
 
     Returns:
         `miou` (per-object mean at 0.4, the headline), `miou_std`, `miou_category` (mean of category means),

@@ -24,12 +24,7 @@ def bins(iou: ArrayLike, count: int = 7) -> list[np.ndarray]:
     The paper's seven bins have deviations of about 0.04 each, which is that of even values in a bin a seventh wide:
     (1/7) / sqrt(12) = 0.041.
 
-    Args:
-        iou: (N,) in [0, 1], of the uncompressed network in the paper.
-        count: number of bins. Each holds its lower edge; the last one also holds 1.
-
-    Returns:
-        One int64 array for each bin, from the lowest IoU to the highest; empty where no object falls.
+    Each holds its lower edge; the last one also holds 1. Lowest first; empty where no object falls.
 
     Example:
         >>> bins([0.1, 0.9, 0.3, 1.0], count=2)
@@ -42,43 +37,29 @@ def bins(iou: ArrayLike, count: int = 7) -> list[np.ndarray]:
 
 
 @lru_cache(maxsize=4)
-def _resampled(count: int, draws: int, seed: int) -> np.ndarray:
-    """Rows of `draws` bootstrap samples of the objects, (draws, count)."""
-    return np.random.default_rng(seed).integers(0, count, (draws, count))
+def _resampled(count: int) -> np.ndarray:
+    """Rows of `DRAWS` bootstrap samples of the objects, (DRAWS, count)."""
+    return np.random.default_rng(0).integers(0, count, (DRAWS, count))
 
 
-def _with_interval(value: float, resampled: np.ndarray, level: float) -> tuple[float, float, float]:
-    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+def _with_interval(value: float, resampled: np.ndarray) -> tuple[float, float, float]:
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return round(float(value), 12), round(float(low), 12), round(float(high), 12)
 
 
-def paired_interval(
-    first: ArrayLike, second: ArrayLike, draws: int = DRAWS, level: float = LEVEL, seed: int = 0
-) -> tuple[float, float, float]:
-    """Mean of `first - second` over the same objects, and its percentile bootstrap interval.
-
-    Args:
-        first, second: (N,) IoU of two models on the same objects.
-        draws: resamplings of the objects.
-        level: coverage of the interval.
-        seed: of the resampling.
-
-    Returns:
-        mean, lower and upper end.
+def paired_interval(first: ArrayLike, second: ArrayLike) -> tuple[float, float, float]:
+    """Mean of `first - second`, (N,) each, over the same objects, and both ends of its percentile bootstrap interval.
 
     Example:
         >>> paired_interval([0.5, 0.7], [0.4, 0.6])  # the same difference twice: no spread
         (0.1, 0.1, 0.1)
     """
     difference = np.asarray(first) - np.asarray(second)
-    rows = _resampled(len(difference), draws, seed)
-    return _with_interval(difference.mean(), difference[rows].mean(1), level)
+    return _with_interval(difference.mean(), difference[_resampled(len(difference))].mean(1))
 
 
-def ratio_interval(
-    first: ArrayLike, second: ArrayLike, draws: int = DRAWS, level: float = LEVEL, seed: int = 0
-) -> tuple[float, float, float]:
-    """Mean of `first` over mean of `second`, and its paired bootstrap interval; arguments as of `paired_interval`.
+def ratio_interval(first: ArrayLike, second: ArrayLike) -> tuple[float, float, float]:
+    """Mean of `first` over mean of `second`, and both ends of its paired bootstrap interval, as `paired_interval`.
 
     Where a model was trained several times, hand in the mean over its trainings, not the best of them.
 
@@ -87,19 +68,15 @@ def ratio_interval(
         (0.75, 0.75, 0.75)
     """
     a, b = np.asarray(first), np.asarray(second)
-    rows = _resampled(len(a), draws, seed)
-    return _with_interval(a.mean() / b.mean(), a[rows].mean(1) / b[rows].mean(1), level)
+    rows = _resampled(len(a))
+    return _with_interval(a.mean() / b.mean(), a[rows].mean(1) / b[rows].mean(1))
 
 
-def sign_flip(difference: ArrayLike, draws: int = DRAWS, seed: int = 0) -> float:
+def sign_flip(difference: ArrayLike) -> float:
     """Two-sided p-value of a mean difference: how often random signs give a mean as far from 0.
 
     If two models are equally good, an object's difference is as likely as its negative. All 2^N signs are tried up to
-    16 objects, `draws` random ones beyond. N objects cannot give less than 2 / 2^N: 0.06 with five, 0.03 with six.
-
-    Args:
-        difference: (N,), of two models on the same objects.
-        draws, seed: of the random signs, for more than 16 objects.
+    16 objects, `DRAWS` random ones beyond. N objects cannot give less than 2 / 2^N: 0.06 with five, 0.03 with six.
 
     Example:
         >>> sign_flip([0.1, 0.2, 0.3])  # of 8 signs, +++ and --- are as far from 0
@@ -109,7 +86,7 @@ def sign_flip(difference: ArrayLike, draws: int = DRAWS, seed: int = 0) -> float
     if len(values) <= EXACT_SIGNS:
         signs = 1 - 2 * (np.arange(2 ** len(values))[:, None] >> np.arange(len(values)) & 1)
     else:
-        signs = np.random.default_rng(seed).choice((-1, 1), (draws, len(values)))
+        signs = np.random.default_rng(0).choice((-1, 1), (DRAWS, len(values)))
         signs[0] = 1  # the observed signs are one of the possible draws, so p is never 0
     reached = np.abs(signs @ values) >= abs(values.sum()) * (1 - 1e-9)
     return float(reached.mean())

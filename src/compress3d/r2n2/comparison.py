@@ -1,52 +1,40 @@
 """Tables and figures that compare related networks: Choy's five and Pix2Vox-F.
 
-Ours and published numbers never share a column: they are of other data, other splits and other averages.
+Ours and published numbers never share a column: they are of other data, other splits and other averages. `found` are
+results by run id, `study` the contents of `results/<scale>/views.json` or `textures.json`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from compress3d.baselines.pix2vox import Pix2Vox
+from compress3d.claims.rules import judge_trainings
 from compress3d.engine.experiment import experiments
+from compress3d.engine.weights import parameter_count
 from compress3d.errors import DataError
 from compress3d.figures import style
 from compress3d.figures.tables import Table, paper
 from compress3d.metrics import Difference
+from compress3d.r2n2.network import NETWORKS, Reconstruction
+from compress3d.scales import scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
-@dataclass(frozen=True)
-class RelatedNetwork:
-    """One of the networks that are compared.
-
-    Attributes:
-        model: of its run; 3D-LSTM-3 is called "uncompressed" in the table of runs.
-        network: its name in `compress3d.r2n2.network.NETWORKS`; empty for Pix2Vox-F.
-        published: key of its loss and IoU in `book/paper.yml`; empty where the slides do not have it.
-        colour, dashed: of its curve; kernel 1 is dashed.
-    """
-
-    model: str
-    network: str
-    published: str
-    colour: str
-    dashed: bool = False
-
-
+# Model of its run, and colour of its curve.
 RELATED_NETWORKS = {
-    "3D-LSTM-1": RelatedNetwork("lstm-1", "lstm-1", "choy2016.variants.lstm_1", "#d100d1", dashed=True),
-    "3D-GRU-1": RelatedNetwork("gru-1", "gru-1", "choy2016.variants.gru_1", "#0e8a9c", dashed=True),
-    "3D-LSTM-3": RelatedNetwork("uncompressed", "lstm-3", "choy2016.variants.lstm_3", "#d100d1"),
-    "3D-GRU-3": RelatedNetwork("gru-3", "gru-3", "choy2016.variants.gru_3", "#0e8a9c"),
-    "Res3D-GRU-3": RelatedNetwork("res-gru-3", "res-gru-3", "choy2016.variants.res3d_gru_3", "#c46a00"),
-    "Pix2Vox-F": RelatedNetwork("pix2vox-f", "", "", "#1f5fd0"),
+    "3D-LSTM-1": ("lstm-1", "#d100d1"),
+    "3D-GRU-1": ("gru-1", "#0e8a9c"),
+    "3D-LSTM-3": ("uncompressed", "#d100d1"),
+    "3D-GRU-3": ("gru-3", "#0e8a9c"),
+    "Res3D-GRU-3": ("res-gru-3", "#c46a00"),
+    "Pix2Vox-F": ("pix2vox-f", "#1f5fd0"),
 }
 
 # First minus second, and what sets them apart.
@@ -73,56 +61,47 @@ def run_ids(scale_name: str) -> dict[str, str]:
         'demo/uncompressed-1200-s0'
     """
     alike = [e for e in experiments(scale_name) if e.tag == str(e.optim.steps) and e.model.rate is None and e.seed == 0]
-    return {name: e.id for name, of in RELATED_NETWORKS.items() for e in alike if e.model.name == of.model}
+    return {name: e.id for name, (model, _) in RELATED_NETWORKS.items() for e in alike if e.model.name == model}
 
 
-def published_iou(name: str) -> float | None:
-    """Published IoU with five views: from the slides, or for Pix2Vox-F from the literature's table by views."""
-    if RELATED_NETWORKS[name].published:
-        return paper(RELATED_NETWORKS[name].published)["value"]
-    views = paper("literature_by_views.views")["value"]
-    return paper("literature_by_views.pix2vox_f")["value"][views.index(5)]
+def published(name: str) -> dict[str, Any]:
+    """Published `value` of IoU with five views and `loss`: from the slides; of Pix2Vox-F the IoU alone."""
+    if name == "Pix2Vox-F":
+        views = paper("literature_by_views.views")["value"]
+        return {"value": paper("literature_by_views.pix2vox_f")["value"][views.index(5)]}
+    return paper("choy2016.variants." + name.lower().removeprefix("3d-").replace("-", "_"))
 
 
 def architectures(scale_name: str = "paper") -> Table:
     """What sets the networks apart, with parameters counted live (on PyTorch's meta device, without values)."""
-    import torch
-
-    from compress3d.baselines.pix2vox import Pix2Vox
-    from compress3d.engine.weights import parameter_count
-    from compress3d.r2n2.network import NETWORKS, Reconstruction
-    from compress3d.scales import scale
 
     def millions(module: torch.nn.Module) -> float:
         return parameter_count(module) / 1e6
 
     rows = []
     with torch.device("meta"):
-        for name, of in RELATED_NETWORKS.items():
-            if not of.network:
-                model = Pix2Vox(scale(scale_name))
-                rows.append([name, "none: merger", None, "VGG16-BN, transposed convolutions", millions(model),
-                             None, None])  # fmt: skip
-                continue
-            network, model = NETWORKS[of.network], Reconstruction(scale(scale_name), of.network)
-            maps = [m for n, m in model.recurrent.named_children() if n != "input_map"]
-            rows.append([name, "GRU" if network.gru else "LSTM", f"{network.kernel}³",
+        for key, network in NETWORKS.items():
+            model = Reconstruction(scale(scale_name), key)
+            units = model.recurrent
+            rows.append([network.name, "GRU" if network.gru else "LSTM", f"{network.kernel}³",
                          "residual" if network.residual else "simple", millions(model),
-                         millions(model.recurrent.input_map), sum(map(millions, maps))])  # fmt: skip
+                         millions(units.input_map), millions(units) - millions(units.input_map)])  # fmt: skip
+        merged = millions(Pix2Vox(scale(scale_name)))
+    rows.append(["Pix2Vox-F", "none: merger", None, "VGG16-BN, transposed convolutions", merged, None, None])
     columns = ["network", "recurrence", "kernel", "encoder and decoder", "parameters", "of them: code to units",
                "unit to unit"]  # fmt: skip
     return Table(columns, rows, f"{scale_name} scale, parameters in millions", digits=2)
 
 
-def sides(size: int, poolings: int = 6, padded: bool = True) -> list[int]:
-    """Cells a side after each max pooling of 2 x 2, padded with one cell or not.
+def sides(size: int, padded: bool = True) -> list[int]:
+    """Cells a side after each of six max poolings of 2 x 2, padded with one cell or not.
 
     Example:
         >>> sides(127)
         [127, 64, 33, 17, 9, 5, 3]
     """
     found = [size]
-    for _ in range(poolings):
+    for _ in range(6):
         found.append((found[-1] + 2 * padded) // 2)
     return found
 
@@ -130,32 +109,21 @@ def sides(size: int, poolings: int = 6, padded: bool = True) -> list[int]:
 # -- IoU and differences -----------------------------------------------------------------------------------------------
 
 
-def training_ids(scale_name: str) -> dict[str, list[str]]:
-    """Network -> its runs of `run_ids`, one a seed from 0 on.
-
-    Example:
-        >>> training_ids("demo")["3D-GRU-3"][:2]
-        ['demo/gru-3-1200-s0', 'demo/gru-3-1200-s1']
-    """
-    return {name: [f"{i.removesuffix('-s0')}-s{seed}" for seed in SEEDS] for name, i in run_ids(scale_name).items()}
-
-
 def trainings(scale_name: str, found: Mapping[str, Mapping]) -> dict[str, list[Mapping]]:
-    """Network -> results of its trainings, as far as they are in `found`."""
-    return {name: [found[i] for i in ids if i in found] for name, ids in training_ids(scale_name).items()}
+    """Network -> results of its runs as of `run_ids`, one a seed, as far as they are in `found`."""
+    ids = {name: [f"{i.removesuffix('-s0')}-s{seed}" for seed in SEEDS] for name, i in run_ids(scale_name).items()}
+    return {name: [found[i] for i in seeds if i in found] for name, seeds in ids.items()}
 
 
 def scores(scale_name: str, found: Mapping[str, Mapping]) -> Table:
     """Loss and IoU with five views: ours and the published in columns of their own; a dash for what is not run yet."""
     rows, every = [], trainings(scale_name, found)
     for name, ours in every.items():
-        points = [result["points"][0] for result in ours]
-        loss, miou = ([point[key] for point in points] for key in ("loss", "miou"))
-        key = RELATED_NETWORKS[name].published
-        printed = paper(key) if key else {"value": published_iou(name)}
+        loss, miou = ([result["points"][0][key] for result in ours] for key in ("loss", "miou"))
         means = [float(np.mean(values)) if values else None for values in (loss, miou)]
         each = ", ".join(f"{value:.3f}" for value in miou) if len(miou) > 1 else None
-        place = "slides" if key else "README, best threshold"
+        printed = published(name)
+        place = "slides" if "loss" in printed else "README, best threshold"
         rows.append([name, *means, each, printed.get("loss"), printed["value"], place])
     columns = ["network", "ours: loss", "ours: IoU", "each training", "published: loss", "published: IoU", "where"]
     objects = {len(result["test"]["objects"]) for ours in every.values() for result in ours}
@@ -171,25 +139,12 @@ def iou_of_results(scale_name: str, found: Mapping[str, Mapping]) -> dict[str, n
 
 
 def iou_at(scale_name: str, study: Mapping, views: int) -> dict[str, np.ndarray]:
-    """Network -> IoU of each test object after so many views, mean over trainings; `study` is views.json."""
+    """Network -> IoU of each test object after so many views, mean over trainings."""
     found = {
         name: [point["iou"] for of in ours for point in of["counts"] if point["views"] == views]
         for name, ours in trainings(scale_name, study["networks"]).items()
     }
     return {name: np.mean(rows, axis=0) for name, rows in found.items() if rows}
-
-
-def verdict(ours: Difference, each: Iterable[float] = ()) -> str:
-    """A published order, judged by our difference, and by its sign in each training.
-
-    Example:
-        >>> above = Difference(mean=0.02, low=0.01, high=0.03)
-        >>> verdict(above), verdict(above, each=[0.05, -0.01]), verdict(Difference(mean=-0.02, low=-0.03, high=-0.01))
-        ('reproduced', 'undecided', 'contradicted')
-    """
-    if not ours.sign or any(d * ours.sign <= 0 for d in each):
-        return "undecided"
-    return "reproduced" if ours.sign > 0 else "contradicted"
 
 
 def differences(iou: Mapping[str, np.ndarray], caption: str = "") -> Table:
@@ -207,20 +162,17 @@ def differences(iou: Mapping[str, np.ndarray], caption: str = "") -> Table:
     """
     if len({values.shape[-1] for values in iou.values()}) > 1:
         raise DataError("IoU", "is of different objects", "evaluate every network on the same test set")
-    rows = []
+    rows: list[list] = []
     for first, second, change in COMPARISONS:
-        printed = published_iou(first) - published_iou(second)
-        row = [change, f"{first} − {second}", f"{printed:+.3f}"]
+        printed = published(first)["value"] - published(second)["value"]
+        rows.append([change, f"{first} − {second}", f"{printed:+.3f}", None, "not run yet", None, None])
         if first in iou and second in iou:
             a, b = iou[first], iou[second]
             ours = Difference.of(a.mean(axis=0), b.mean(axis=0))
-            same = min(len(a), len(b))
-            each = (a[:same] - b[:same]).mean(axis=1)
-            apart = ", ".join(f"{d:+.3f}" for d in each) if same > 1 else None
-            interval = f"{ours.low:+.3f} to {ours.high:+.3f}"
-            rows.append([*row, f"{ours.mean:+.3f}", verdict(ours, each), interval, apart])
-        else:
-            rows.append([*row, None, "not run yet", None, None])
+            each = [float((x - y).mean()) for x, y in zip(a, b, strict=False)]
+            apart = ", ".join(f"{d:+.3f}" for d in each) if len(each) > 1 else None
+            verdict, interval = judge_trainings(ours, each), f"{ours.low:+.3f} to {ours.high:+.3f}"
+            rows[-1][3:] = [f"{ours.mean:+.3f}", verdict, interval, apart]
     columns = ["what changes", "difference of IoU", "published", "ours", "verdict", "95 % interval", "each training"]
     return Table(columns, rows, caption)
 
@@ -229,18 +181,15 @@ def with_and_without_memory(one: Mapping[str, Sequence[float]], five: Mapping[st
     """Each pair of `COMPARISONS` from one view, where the kernel plays no part, from five, and what four more change.
 
     Args:
-        one: network -> IoU of each object from one view, mean over trainings.
-        five: the same from five views.
+        one, five: network -> IoU of each object from one view and from five, mean over trainings.
     """
     rows = []
     for first, second, _ in COMPARISONS:
-        if not {first, second} <= one.keys() & five.keys():
-            rows.append([f"{first} − {second}", None, None, None])
-            continue
-        gaps = [np.array(iou[first]) - np.array(iou[second]) for iou in (one, five)]
-        zero = np.zeros_like(gaps[0])
-        compared = ((gaps[0], zero), (gaps[1], zero), (gaps[1], gaps[0]))
-        rows.append([f"{first} − {second}", *(str(Difference.of(a, b)) for a, b in compared)])
+        cells: list[str | None] = [None] * 3
+        if {first, second} <= one.keys() & five.keys():
+            few, many = (np.array(iou[first]) - np.array(iou[second]) for iou in (one, five))
+            cells = [str(Difference.of(a, b)) for a, b in ((few, 0 * few), (many, 0 * many), (many, few))]
+        rows.append([f"{first} − {second}", *cells])
     columns = ["difference of IoU", "one view", "five views", "five minus one"]
     return Table(columns, rows, "mean and 95 % interval over the same objects")
 
@@ -251,25 +200,27 @@ def original(scale_name: str, found: Mapping[str, Mapping]) -> Table:
     other = usual.replace("-s0", "-original-s0")
     rows, points = [], {i: found[i]["points"][0] for i in (usual, other) if i in found}
     for run_id, layers in ((usual, "copies, 2 × 2 cells"), (other, "zeros, 3 × 3 cells")):
-        row = [layers, *(points.get(run_id, {}).get(key) for key in ("loss", "miou"))]
+        last = None if run_id in points else f"not run yet: compress3d train {run_id}"
         if run_id == other and len(points) == 2:
-            rows.append([*row, str(Difference.of(points[other]["iou"], points[usual]["iou"]))])
-        else:
-            rows.append([*row, None if run_id in points else f"not run yet: compress3d train {run_id}"])
+            last = str(Difference.of(points[other]["iou"], points[usual]["iou"]))
+        rows.append([layers, *(points.get(run_id, {}).get(key) for key in ("loss", "miou")), last])
     return Table(["upsampling and last map", "loss", "IoU", "difference (95 %)"], rows, f"3D-GRU-3, {scale_name} scale")
 
 
 # -- views and their order ---------------------------------------------------------------------------------------------
 
 
-def views_plot(study: Mapping, scale_name: str, size: tuple[float, float] = (7.4, 3.6)) -> Figure:
-    """mIoU against the number of views: ours, and in a panel of its own with its own axis the published curves.
+def _studied(study: Mapping, scale_name: str, key: str, columns: Sequence[str], cells: Callable, caption: str) -> Table:
+    """A row a network: what `cells` makes of the part `key` of its study, dashes where it has not been scored."""
+    rows = []
+    for name, run_id in run_ids(scale_name).items():
+        part = study["networks"].get(run_id, {}).get(key)
+        rows.append([name, *([None] * len(columns) if part is None else cells(part))])
+    return Table(["network", *columns], rows, caption)
 
-    Args:
-        study: contents of `results/<scale>/views.json`.
-        scale_name: whose runs are drawn.
-        size: inches.
-    """
+
+def views_plot(study: Mapping, scale_name: str, size: tuple[float, float] = (7.4, 3.6)) -> Figure:
+    """mIoU against the number of views: ours, and in a panel of its own with its own axis the published curves."""
     import matplotlib.pyplot as plt
 
     networks = study["networks"]
@@ -293,52 +244,47 @@ def views_plot(study: Mapping, scale_name: str, size: tuple[float, float] = (7.4
     return figure
 
 
-def _look(name: str) -> dict:
-    """Line style of a network."""
-    of = RELATED_NETWORKS[name]
-    face = "none" if of.dashed else of.colour
-    return dict(color=of.colour, linestyle="--" if of.dashed else "-", marker="o", markersize=4, markerfacecolor=face,
-                linewidth=1.5)  # fmt: skip
+def _look(name: str) -> dict[str, Any]:
+    """Line style of a network; kernel 1 is dashed."""
+    colour, dashed = RELATED_NETWORKS[name][1], name.endswith("-1")
+    return dict(color=colour, linestyle="--" if dashed else "-", marker="o", markersize=4,
+                markerfacecolor="none" if dashed else colour, linewidth=1.5)  # fmt: skip
 
 
 def _view_axis(ax: Axes) -> None:
     """Numbers of views on a logarithmic axis, those of the training shaded."""
-    from matplotlib.ticker import FixedLocator, NullLocator
+    from matplotlib.ticker import NullLocator
 
     ax.axvspan(TRAINED_VIEWS[0] * 0.93, TRAINED_VIEWS[1] * 1.07, color="#88888826", linewidth=0)
     ax.set_xscale("log")
     ticks = (1, 2, 3, 5, 8, 12, 24)
-    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.set_xticks(ticks, map(str, ticks))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xticklabels(map(str, ticks))
-    ax.set_xlim(0.93, 26)
-    ax.set_xlabel("views (shaded: in training)")
+    ax.set(xlim=(0.93, 26), xlabel="views (shaded: in training)")
     ax.margins(y=0.12)
 
 
 def gain_table(study: Mapping, scale_name: str) -> Table:
     """What views bring: within the training range, and beyond it, with paired intervals over the objects."""
-    rows = []
-    for name, run_id in run_ids(scale_name).items():
-        points = {p["views"]: p["iou"] for p in study["networks"].get(run_id, {"counts": []})["counts"]}
-        row: list = [name]
-        for many, few in ((5, 1), (12, 5), (24, 12)):
-            row.append(str(Difference.of(points[many], points[few])) if {many, few} <= points.keys() else None)
-        rows.append(row)
-    return Table(["network", "5 views − 1", "12 − 5", "24 − 12"], rows, "gain in mIoU with its 95 % interval")
+
+    def gains(counts: list[dict]) -> list[str | None]:
+        iou = {point["views"]: point["iou"] for point in counts}
+        steps = ((5, 1), (12, 5), (24, 12))
+        return [str(Difference.of(iou[many], iou[few])) if {many, few} <= iou.keys() else None for many, few in steps]
+
+    columns = ["5 views − 1", "12 − 5", "24 − 12"]
+    return _studied(study, scale_name, "counts", columns, gains, "gain in mIoU with its 95 % interval")
 
 
 def order_table(study: Mapping, scale_name: str) -> Table:
     """How much the order of the same views moves the result, of every network that has been scored."""
-    rows = []
-    for name, run_id in run_ids(scale_name).items():
-        order = study["networks"].get(run_id, {}).get("order")
-        if order is None:
-            rows.append([name, None, None, None, None])
-            continue
-        rows.append([name, min(order["miou"]), max(order["miou"]), order["spread"], order["largest"]])
-    columns = ["network", "mIoU, worst order", "best order", "deviation of one object", "largest difference"]
-    return Table(columns, rows, f"{scale_name} scale: the same five views in other orders")
+    columns = ["mIoU, worst order", "best order", "deviation of one object", "largest difference"]
+    caption = f"{scale_name} scale: the same five views in other orders"
+
+    def spread(order: dict) -> list[float]:
+        return [min(order["miou"]), max(order["miou"]), order["spread"], order["largest"]]
+
+    return _studied(study, scale_name, "order", columns, spread, caption)
 
 
 # -- categories --------------------------------------------------------------------------------------------------------
@@ -346,48 +292,37 @@ def order_table(study: Mapping, scale_name: str) -> Table:
 OURS_BY_CATEGORY = ("3D-LSTM-3", "Res3D-GRU-3", "Pix2Vox-F")
 
 
-def categories(study: Mapping, scale_name: str, names: Sequence[str] = OURS_BY_CATEGORY) -> Table:
+def categories(study: Mapping, scale_name: str) -> Table:
     """IoU from a single view, class by class: ours, published on ShapeNet, and published on photographs of PASCAL 3D.
 
     Classes that are not ShapeNet's stand in the means of ours only.
     """
-    ids = run_ids(scale_name)
-    networks = study["networks"]
+    ids, networks, names = run_ids(scale_name), study["networks"], OURS_BY_CATEGORY
     ours = {n: networks[ids[n]]["counts"][0] for n in names if n in ids and ids[n] in networks}
     tested = list(study["test"]["categories"])
-    r2n2, pix2vox = (paper(f"xie2019.{key}") for key in ("r2n2_by_category", "pix2vox_f_by_category"))
-    kar, res = (paper(f"choy2016.{key}") for key in ("pascal_kar", "pascal_res3d_gru_3"))
 
-    def value(entries: Mapping, key: str | None) -> float | None:
-        found = entries[key]["value"] if key in entries else None
-        return found[0] if isinstance(found, list) else found
+    def printed(key: str) -> dict[str, float]:
+        """Class -> IoU; that of one view where the paper prints several."""
+        return {category: np.ravel(entry["value"])[0] for category, entry in paper(key).items()}
 
-    def row(label: str, category: str | None, pascal: str | None) -> list:
+    shapenet = [printed(f"xie2019.{key}") for key in ("r2n2_by_category", "pix2vox_f_by_category")]
+    pascal = [printed(f"choy2016.{key}") for key in ("pascal_kar", "pascal_res3d_gru_3")]
+
+    def row(label: str, category: str | None, photographed: str | None) -> list:
         mine = [ours[n]["by_category"].get(category) if n in ours else None for n in names]
-        return [label, tested.count(category) or None, *mine, value(r2n2, category), value(pix2vox, category),
-                value(kar, pascal), value(res, pascal)]  # fmt: skip
+        theirs = [*(of.get(category) for of in shapenet), *(of.get(photographed) for of in pascal)]
+        return [label, tested.count(category) or None, *mine, *theirs]
 
-    rows = [row(c, c, PASCAL.get(c)) for c in (*r2n2, "bike")]
-    rows += [row(p, None, p) for p in kar if p not in (*PASCAL.values(), "mean")]
-    weights = {c: entry["value"] for c, entry in paper("xie2019.test_objects").items()}
-    means = [weighted_mean({c: value(of, c) for c in of}, weights) for of in (r2n2, pix2vox)]
+    rows = [row(c, c, PASCAL.get(c)) for c in (*shapenet[0], "bike")]
+    rows += [row(p, None, p) for p in pascal[0] if p not in (*PASCAL.values(), "mean")]
+    objects = {c: entry["value"] for c, entry in paper("xie2019.test_objects").items()}
+    means = [float(np.average(list(of.values()), weights=[objects[c] for c in of])) for of in shapenet]
     rows.append(["mean of all", len(tested), *(ours[n]["miou"] if n in ours else None for n in names), *means,
-                 value(kar, "mean"), value(res, "mean")])  # fmt: skip
+                 *(of["mean"] for of in pascal)])  # fmt: skip
     columns = ["class", "our objects", *(f"ours: {n}" for n in names), "ShapeNet: 3D-R2N2", "ShapeNet: Pix2Vox-F",
                "PASCAL 3D: Kar et al.", "PASCAL 3D: Res3D-GRU-3"]  # fmt: skip
     return Table(columns, rows, f"IoU from one view; ours at {scale_name} scale on CAD objects; three test sets, "
                  "three averages: compare within a group of columns only")  # fmt: skip
-
-
-def weighted_mean(values: Mapping[str, float], weights: Mapping[str, float]) -> float:
-    """Mean of class values, each counted as often as the class has objects.
-
-    Example:
-        >>> weighted_mean({"car": 0.75, "lamp": 0.25}, {"car": 3, "lamp": 1})
-        0.625
-    """
-    keys = list(values)
-    return float(np.average([values[k] for k in keys], weights=[weights[k] for k in keys]))
 
 
 # -- textures ----------------------------------------------------------------------------------------------------------
@@ -395,36 +330,26 @@ def weighted_mean(values: Mapping[str, float], weights: Mapping[str, float]) -> 
 
 def textures_table(study: Mapping, scale_name: str) -> Table:
     """Plain, coloured and textured objects: mIoU, the paired difference textured minus plain, and what it shows."""
-    rows = []
-    for name, run_id in run_ids(scale_name).items():
-        scored = study["networks"].get(run_id, {}).get("dresses")
-        if scored is None:
-            rows.append([name, None, None, None, None, None])
-            continue
-        change = Difference.of(scored["textured"]["iou"], scored["plain"]["iou"])
-        shown = {1: "texture helps", -1: "texture hurts", 0: "no difference shown"}[change.sign]
-        mious = [scored[appearance]["miou"] for appearance in ("plain", "coloured", "textured")]
-        rows.append([name, *mious, str(change), shown])
-    columns = ["network", "plain", "coloured", "textured", "textured − plain (95 %)", "verdict"]
+
+    def change(scored: dict) -> list:
+        found = Difference.of(scored["textured"]["iou"], scored["plain"]["iou"])
+        shown = {1: "texture helps", -1: "texture hurts", 0: "no difference shown"}[found.sign]
+        return [*(scored[name]["miou"] for name in ("plain", "coloured", "textured")), str(found), shown]
+
+    columns = ["plain", "coloured", "textured", "textured − plain (95 %)", "verdict"]
     caption = (f"mIoU of {study['test']['objects']} procedural objects that no network has seen, "
                f"{study['test']['views']} views, {scale_name} scale")  # fmt: skip
-    return Table(columns, rows, caption)
+    return _studied(study, scale_name, "dresses", columns, change, caption)
 
 
 def appearance_grid(images: Mapping[str, np.ndarray], cell: float = 1.35) -> Figure:
-    """A row of images for each appearance: the same objects from the same cameras.
-
-    Args:
-        images: appearance -> uint8 (N, S, S, 3).
-        cell: side of an image, inches.
-    """
+    """A row of images, uint8 (N, S, S, 3), for each appearance: the same objects from the same cameras."""
     import matplotlib.pyplot as plt
 
     columns = len(next(iter(images.values())))
+    size = (columns * cell + 0.5, len(images) * cell)
     with style.plot_style():
-        figure, axes = plt.subplots(
-            len(images), columns, figsize=(columns * cell + 0.5, len(images) * cell), squeeze=False
-        )
+        figure, axes = plt.subplots(len(images), columns, figsize=size, squeeze=False)
         for row, (name, shown) in zip(axes, images.items(), strict=True):
             for ax, pixels in zip(row, shown, strict=True):
                 ax.imshow(pixels, interpolation="nearest")

@@ -15,6 +15,7 @@ code itself, run beside ours with the same weights: book/neighbours/r2n2_network
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -37,13 +38,12 @@ def to_pytorch(model: Reconstruction) -> dict[str, Tensor]:
 def by_public_name(model: Reconstruction) -> dict[str, Tensor]:
     """As `to_pytorch`, not copied: gradients reach the parameters of `model`."""
     found: dict[str, Tensor] = {}
-    for name, layer in _encoder_layers(model):
-        found |= _weight_and_bias(f"encoder.{name}", layer)
-    for name, (W_x, W_h, b) in _gates(model).items():
-        prefix = f"encoder.{name}"
-        found |= {f"{prefix}.fc_layer.weight": W_x, f"{prefix}.conv3d.weight": W_h, f"{prefix}.bias": b[None]}
-    for name, layer in _decoder_layers(model):
-        found |= _weight_and_bias(f"decoder.{name}", layer)
+    for part in ("encoder", "decoder"):
+        for name, layer in _layers(model, part):
+            found |= {f"{part}.{name}.weight": layer.weight, f"{part}.{name}.bias": layer.bias}
+        for gate in _gates(model) if part == "encoder" else ():
+            values = (gate.W_x, gate.W_h, gate.b[None])
+            found |= {f"{gate.name}.{key}": value for key, value in zip(GATE_KEYS, values, strict=True)}
     return found
 
 
@@ -71,14 +71,12 @@ def from_pytorch(model: Reconstruction, weights: dict[str, Tensor]) -> Reconstru
             raise CheckpointError(name, "is missing in the weights", "export the network that you name")
         return weights.pop(name)
 
-    for part, layers in (("encoder", _encoder_layers(model)), ("decoder", _decoder_layers(model))):
-        for name, layer in layers:
-            _fill(f"{part}.{name}", layer, take(f"{part}.{name}.weight"), take(f"{part}.{name}.bias"))
-    gates = {
-        name: tuple(take(f"encoder.{name}.{key}") for key in ("fc_layer.weight", "conv3d.weight", "bias"))
-        for name in _gate_names(model)
-    }
-    _fill_gates(model, {name: (W_x, W_h, b.squeeze(0)) for name, (W_x, W_h, b) in gates.items()})
+    for part in ("encoder", "decoder"):
+        for name, layer in _layers(model, part):
+            _fill(layer, f"{part}.{name}", take(f"{part}.{name}.weight"), take(f"{part}.{name}.bias"))
+    for gate in _gates(model):
+        W_x, W_h, b = (take(f"{gate.name}.{key}") for key in GATE_KEYS)
+        gate.fill(W_x, W_h, b.squeeze(0))
     if weights:
         raise CheckpointError(next(iter(weights)), "has no place in the network", "name the network it was made with")
     return model
@@ -91,13 +89,13 @@ def to_theano(model: Reconstruction) -> list[np.ndarray]:
     4), which the original has no place for.
     """
     found = []
-    for _, layer in _encoder_layers(model):
-        found += [_to_theano(layer.weight), layer.bias]
-    for W_x, W_h, b in _gates(model).values():
-        shared = bool((b == b[:, :1, :1, :1]).all())
-        found += [_to_theano(W_h), _by_depth(W_x).T, b[:, 0, 0, 0] if shared else b]
-    for _, layer in _decoder_layers(model):
-        found += [_to_theano(layer.weight), layer.bias]
+    for part in ("encoder", "decoder"):
+        for _, layer in _layers(model, part):
+            found += [_to_theano(layer.weight), layer.bias]
+        for gate in _gates(model) if part == "encoder" else ():
+            shared = bool((gate.b == gate.b[:, :1, :1, :1]).all())
+            W_x = _swapped(gate.W_x, len(gate.bias)).T
+            found += [_to_theano(gate.W_h), W_x, gate.b[:, 0, 0, 0] if shared else gate.b]
     return [np.ascontiguousarray(value.detach().numpy()) for value in found]
 
 
@@ -114,95 +112,86 @@ def from_theano(model: Reconstruction, weights: list[np.ndarray]) -> Reconstruct
     Raises:
         CheckpointError: too few or too many arrays, or one of another shape.
     """
-    encoder, decoder = list(_encoder_layers(model)), list(_decoder_layers(model))
-    expected = 2 * (len(encoder) + len(decoder)) + 3 * len(_gate_names(model))
+    expected = len(by_public_name(model))
     if len(weights) != expected:
         raise CheckpointError("weights", f"hold {len(weights)} arrays, not {expected}", "name the network they are of")
-    arrays = iter(torch.from_numpy(np.array(value, np.float32)) for value in weights)
-    for name, layer in encoder:
-        _fill(name, layer, _from_theano(next(arrays)), next(arrays))
-    gates = {}
-    for name in _gate_names(model):
-        W_h, W_x, b = next(arrays), next(arrays), next(arrays)
-        gates[name] = (_by_channel(W_x.T, W_h.shape[0]), _from_theano(W_h), b if b.dim() > 1 else b.view(-1, 1, 1, 1))
-    _fill_gates(model, gates)
-    for name, layer in decoder:
-        _fill(name, layer, _from_theano(next(arrays)), next(arrays))
+    arrays = iter([torch.from_numpy(np.array(value, np.float32)) for value in weights])
+    for part in ("encoder", "decoder"):
+        for name, layer in _layers(model, part):
+            _fill(layer, name, _from_theano(next(arrays)), next(arrays))
+        for gate in _gates(model) if part == "encoder" else ():
+            W_h, W_x, b = next(arrays), next(arrays), next(arrays)
+            gate.fill(_swapped(W_x.T, GRID), _from_theano(W_h), b if b.dim() > 1 else b.view(-1, 1, 1, 1))
     return model
 
 
 # -- the layers of a network, by their public names ------------------------------------------------------------------
 
-
-def _encoder_layers(model: Reconstruction) -> Iterator[tuple[str, nn.Module]]:
-    if model.network.residual:
-        yield from _stage_layers(model.encoder.stages, first=1)
-    else:
-        yield from ((f"conv{n}", conv) for n, conv in enumerate(model.encoder.convs, start=1))
-    yield "fc7", model.fc
+GRID = 4  # units a side
+GATE_KEYS = ("fc_layer.weight", "conv3d.weight", "bias")
 
 
-def _decoder_layers(model: Reconstruction) -> Iterator[tuple[str, nn.Module]]:
-    if model.network.residual:
-        yield from _stage_layers(model.decoder.stages, first=7)
-    else:
-        yield from ((f"conv{n}", conv) for n, conv in enumerate(model.decoder.convs, start=7))
-    yield "conv11", model.decoder.classify
+class Gate(NamedTuple):
+    """One gate of the recurrence: rows of this package's matrices, which share their memory.
+
+    Attributes:
+        name: as in the ports.
+        W_x, W_h: (N_h 4^3, K) and (N_h, N_h, k, k, k).
+        bias: (N_h,).
+        by_unit: the LSTM's second bias, (N_h, 4, 4, 4).
+    """
+
+    name: str
+    W_x: Tensor
+    W_h: Tensor
+    bias: Tensor
+    by_unit: Tensor | None
+
+    @property
+    def b(self) -> Tensor:
+        """(N_h, 1, 1, 1), or (N_h, 4, 4, 4) where every unit has its own."""
+        b = self.bias.view(-1, 1, 1, 1)
+        return b if self.by_unit is None else b + self.by_unit
+
+    def fill(self, W_x: Tensor, W_h: Tensor, b: Tensor) -> None:
+        """Overwrite it; a bias of every unit goes to the matrix's, and leaves the convolution's zero."""
+        _copy(f"{self.name}.fc_layer.weight", self.W_x, W_x)
+        _copy(f"{self.name}.conv3d.weight", self.W_h, W_h)
+        if self.by_unit is not None:
+            _copy(f"{self.name}.bias", self.by_unit, b.expand_as(self.by_unit))
+            b = torch.zeros_like(self.bias)
+        elif b[0].numel() > 1:
+            problem = "stands for every unit; this network has one for each channel"
+            raise CheckpointError("bias", problem, "name the LSTM network")
+        _copy(f"{self.name}.bias", self.bias, b.flatten())
 
 
-def _stage_layers(stages: nn.ModuleList, first: int) -> Iterator[tuple[str, nn.Module]]:
-    for n, stage in enumerate(stages, start=first):
-        for letter in "abc":
-            if getattr(stage, letter) is not None:
-                yield f"conv{n}{letter}", getattr(stage, letter)
+def _gates(model: Reconstruction) -> list[Gate]:
+    recurrent: Any = model.recurrent
+    gru, N = model.network.gru, recurrent.hidden_channels
+    maps = [recurrent.hidden_map, recurrent.candidate_map] if gru else [recurrent.hidden_map]
+    names = [f"encoder.{name}" for name in GATE_NAMES["gru" if gru else "lstm"]]
+    kernels, biases = ([part for of in maps for part in getattr(of, key).split(N)] for key in ("weight", "bias"))
+    bias = recurrent.input_map.bias
+    by_unit = [None] * 3 if bias is None else bias.view(3, N, GRID, GRID, GRID)
+    return list(map(Gate, names, recurrent.input_map.weight.chunk(3), kernels, biases, by_unit))
 
 
-def _gate_names(model: Reconstruction) -> tuple[str, ...]:
-    return GATE_NAMES["gru" if model.network.gru else "lstm"]
-
-
-def _gates(model: Reconstruction) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-    """W_x (N_h 4^3, K), W_h (N_h, N_h, k, k, k) and b (N_h, 1 or 4, 1 or 4, 1 or 4) of each gate."""
-    recurrent, N = model.recurrent, model.recurrent.hidden_channels
-    kernels, biases = [recurrent.hidden_map.weight], [recurrent.hidden_map.bias.view(-1, 1, 1, 1)]
-    if model.network.gru:
-        kernels.append(recurrent.candidate_map.weight)
-        biases.append(recurrent.candidate_map.bias.view(-1, 1, 1, 1))
-    b = torch.cat(biases)
-    if recurrent.input_map.bias is not None:
-        b = b + recurrent.input_map.bias.view(-1, *(recurrent.grid,) * 3)
-    parts = zip(recurrent.input_map.weight.chunk(3), torch.cat(kernels).split(N), b.split(N), strict=True)
-    return dict(zip(_gate_names(model), parts, strict=True))
-
-
-def _fill_gates(model: Reconstruction, gates: dict[str, tuple[Tensor, Tensor, Tensor]]) -> None:
-    """Write what `_gates` reads; a bias of every unit goes to the matrix's, and leaves the convolution's zero."""
-    recurrent, N = model.recurrent, model.recurrent.hidden_channels
-    W_x, W_h, b = (torch.cat(parts) for parts in zip(*gates.values(), strict=True))
-    by_unit = recurrent.input_map.bias is not None
-    if not by_unit and b[0].numel() > 1:
-        raise CheckpointError(
-            "bias", "stands for every unit; this network has one for each channel", "name the LSTM network"
-        )
-    per_channel = torch.zeros(len(b)) if by_unit else b.flatten()
-    maps = [("hidden_map", slice(0, None))]
-    if model.network.gru:
-        maps = [("hidden_map", slice(0, 2 * N)), ("candidate_map", slice(2 * N, None))]
-    _copy("fc_layer.weight", recurrent.input_map.weight, W_x)
-    if by_unit:
-        _copy("bias", recurrent.input_map.bias, b.expand(-1, *(recurrent.grid,) * 3).flatten())
-    for name, rows in maps:
-        _fill(name, getattr(recurrent, name), W_h[rows], per_channel[rows])
+def _layers(model: Any, part: str) -> Iterator[tuple[str, Any]]:
+    """Layers of "encoder" or "decoder" under their names there."""
+    of, first = getattr(model, part), 1 if part == "encoder" else 7
+    for n, stage in enumerate(of.stages if model.network.residual else of.convs, start=first):
+        if isinstance(stage, (nn.Conv2d, nn.Conv3d)):
+            yield f"conv{n}", stage
+        else:
+            yield from ((f"conv{n}{a}", layer) for a in "abc" if (layer := getattr(stage, a)) is not None)
+    yield ("fc7", model.fc) if part == "encoder" else ("conv11", of.classify)
 
 
 # -- arrays ----------------------------------------------------------------------------------------------------------
 
 
-def _weight_and_bias(name: str, layer: nn.Module) -> dict[str, Tensor]:
-    return {f"{name}.weight": layer.weight, f"{name}.bias": layer.bias}
-
-
-def _fill(name: str, layer: nn.Module, weight: Tensor, bias: Tensor) -> None:
+def _fill(layer: Any, name: str, weight: Tensor, bias: Tensor) -> None:
     _copy(f"{name}.weight", layer.weight, weight)
     _copy(f"{name}.bias", layer.bias, bias)
 
@@ -228,11 +217,6 @@ def _from_theano(weight: Tensor) -> Tensor:
     return kernel.flip(*range(2, kernel.dim()))
 
 
-def _by_depth(W_x: Tensor, grid: int = 4) -> Tensor:
-    """Rows in the order channel, depth, row, column -> depth, channel, row, column."""
-    return W_x.view(-1, grid, grid * grid, W_x.shape[1]).transpose(0, 1).reshape(W_x.shape)
-
-
-def _by_channel(W_x: Tensor, channels: int, grid: int = 4) -> Tensor:
-    """The way back of `_by_depth`."""
-    return W_x.reshape(grid, channels, grid * grid, W_x.shape[1]).transpose(0, 1).reshape(W_x.shape)
+def _swapped(W_x: Tensor, first: int) -> Tensor:
+    """Rows in the order channel, depth, row, column -> depth, channel, row, column; or back, where `first` is depth."""
+    return W_x.reshape(first, -1, GRID * GRID, W_x.shape[1]).transpose(0, 1).reshape(W_x.shape)

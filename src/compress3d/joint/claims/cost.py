@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import permutations
 
-from compress3d.claims.rules import CONTRADICTED, PARTLY, REPRODUCED, Answer, Missing, judge_parts
+from compress3d.claims.rules import PARTLY, REPRODUCED, Answer, graded, judge_parts
 from compress3d.joint.claims.evidence import JOINT, Evidence, claim, printed
 
 TOLERATED_POINTS = 5  # percentage points by which a saving may differ from the printed one
@@ -16,14 +16,13 @@ WAYS = ("forward", "backward")
 
 def where(evidence: Evidence) -> str:
     """The machine and the size of the networks that were timed, in a few words."""
-    if evidence.timing is None:
-        raise Missing("run compress3d study timing")
-    return f"{evidence.timing['experiment']['scale']} size, {evidence.timing['provenance']['device']}"
+    timing = evidence.timed
+    return f"{timing['experiment']['scale']} size, {timing['provenance']['device']}"
 
 
-def ratios(evidence: Evidence, first: str, second: str, conditions: str = "as_printed") -> list[float]:
+def ratios(evidence: Evidence, first: str, second: str) -> list[float]:
     """Time of `first` over that of `second`, forward and backward."""
-    a, b = evidence.times(first, conditions), evidence.times(second, conditions)
+    a, b = evidence.times(first), evidence.times(second)
     return [a[way] / b[way] for way in WAYS]
 
 
@@ -37,11 +36,11 @@ def compared(evidence: Evidence, pairs: Sequence[tuple[str, str]], holds: Callab
 
 def saving(evidence: Evidence, model: str) -> Answer:
     """Savings of a model against N_original followed by the 3D network, beside the printed ones."""
-    row, same_rate = evidence.times(model), evidence.times(model, "same_rate")
-    ours, equal = ([of[f"saving_{way}"] for way in WAYS] for of in (row, same_rate))
+    conditions = ("as_printed", "same_rate")
+    ours, equal = ([evidence.times(model, of)[f"saving_{way}"] for way in WAYS] for of in conditions)
     theirs = [printed(f"table3.{model}", f"saving_{way}") for way in WAYS]
     close = all(abs(a - b) <= TOLERATED_POINTS for a, b in zip(ours, theirs, strict=True))
-    verdict = REPRODUCED if close else PARTLY if all(s > 0 for s in ours) else CONTRADICTED
+    verdict = graded(close, all(s > 0 for s in ours))
     text = " and ".join(f"{a:.0f} % ({b})" for a, b in zip(ours, theirs, strict=True))
     more = "" if model == "implicit" else f"; at one rate {equal[0]:.0f} and {equal[1]:.0f} %"
     return verdict, f"Saves {text} forward and backward, paper in brackets{more} ({where(evidence)})"
@@ -50,24 +49,22 @@ def saving(evidence: Evidence, model: str) -> Answer:
 @claim("compression-nearly-free")
 def compression_nearly_free(evidence: Evidence) -> Answer:
     """Implicit takes at most 1.1 times the time and the multiply-adds of the plain 3D network, forward and backward."""
-    found = ratios(evidence, "implicit", "reconstruction")
+    forward, backward = ratios(evidence, "implicit", "reconstruction")
     work = evidence.times("implicit")["gmac"] / evidence.times("reconstruction")["gmac"]
-    verdict = judge_parts([all(r <= 1 + TOLERATED_SHARE for r in found), work <= 1 + TOLERATED_SHARE])
-    return verdict, (
-        f"x {found[0]:.2f} forward, x {found[1]:.2f} backward, x {work:.2f} multiply-adds ({where(evidence)})"
+    return judge_parts([max(forward, backward) <= 1 + TOLERATED_SHARE, work <= 1 + TOLERATED_SHARE]), (
+        f"x {forward:.2f} forward, x {backward:.2f} backward, x {work:.2f} multiply-adds ({where(evidence)})"
     )
 
 
 @claim("direct-saves-the-3d-encoder")
 def direct_saves_the_3d_encoder(evidence: Evidence) -> Answer:
     """Direct takes less time than sequential, forward and backward, and fewer multiply-adds."""
-    found = ratios(evidence, "direct", "sequential")
-    work = evidence.times("sequential")["gmac"] - evidence.times("direct")["gmac"]
-    verdict = judge_parts([*(r < 1 for r in found), work > 0])
-    encoder = evidence.times("reconstruction_encoder")["gmac"]
-    return verdict, (
-        f"Direct over sequential: x {found[0]:.2f} forward, x {found[1]:.2f} backward; {work:.1f} GMAC less, "
-        f"the 3D encoder has {encoder:.1f}"
+    forward, backward = ratios(evidence, "direct", "sequential")
+    names = ("sequential", "direct", "reconstruction_encoder")
+    sequential, direct, encoder = (evidence.times(name)["gmac"] for name in names)
+    return judge_parts([forward < 1, backward < 1, sequential > direct]), (
+        f"Direct over sequential: x {forward:.2f} forward, x {backward:.2f} backward; "
+        f"{sequential - direct:.1f} GMAC less, the 3D encoder has {encoder:.1f}"
     )
 
 
@@ -114,16 +111,15 @@ def decoding_models_cost_extra(evidence: Evidence) -> Answer:
 @claim("three-way-tradeoff")
 def three_way_tradeoff(evidence: Evidence) -> Answer:
     """At 96 no model beats another in mIoU, L_comp (implicit: none) and forward time at once; partly if one does."""
-    marks, text = {}, []
-    for model in JOINT:
-        point, time = evidence.point(model, 96), evidence.times(model)["forward"]
-        loss = point.get("compression_loss", math.inf)
-        marks[model] = (-point["miou"], loss, time)
-        text.append(f"{model} {point['miou']:.3f} / {loss:.3f} / {time:.0f} ms".replace("inf", "none"))
+    points = {m: evidence.point(m, 96) for m in JOINT}
+    marks = {
+        m: (-p["miou"], p.get("compression_loss", math.inf), evidence.times(m)["forward"]) for m, p in points.items()
+    }
+    text = ", ".join(f"{m} {-miou:.3f} / {loss:.3f} / {time:.0f} ms" for m, (miou, loss, time) in marks.items())
     beaten = [
         f"{a} beats {b}"
         for a, b in permutations(JOINT, 2)
         if all(x <= y for x, y in zip(marks[a], marks[b], strict=True)) and marks[a] != marks[b]
     ]
-    verdict = REPRODUCED if not beaten else PARTLY if len(beaten) == 1 else CONTRADICTED
-    return verdict, f"mIoU / L_comp / forward: {', '.join(text)}" + (f"; {' and '.join(beaten)}" if beaten else "")
+    exceptions = f"; {' and '.join(beaten)}" if beaten else ""
+    return graded(not beaten, len(beaten) == 1), (f"mIoU / L_comp / forward: {text.replace('inf', 'none')}{exceptions}")

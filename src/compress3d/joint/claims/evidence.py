@@ -22,21 +22,18 @@ SEEDS = (0, 1, 2)
 NEARLY = 0.95  # this share of what is compared with must be kept
 
 TIMINGS = ("paper/timing-cuda", "paper/timing-cpu")  # the first that there is: Table 3 is a GPU's
+AVERAGED = ("miou", "iou", "loss", "psnr", "l1", "compression_loss", "picture_loss")
 
 
 @dataclass(frozen=True)
 class Evidence(claims.Evidence):
-    """Results of one scale, and the timing of the networks.
-
-    Attributes:
-        timing: contents of a timing file, None where there is none.
-    """
+    """Results of one scale, and `timing`, the contents of a timing file, None where there is none."""
 
     timing: dict | None = None
 
     @classmethod
     def load(cls, scale: str) -> Evidence:
-        """Everything that lies under `results/`; a timing on a GPU goes first."""
+        """Everything that lies under `results/`."""
         timed = [name for name in TIMINGS if results.path_of(name).is_file()]
         return cls(scale, results.load_all(scale), results.load(timed[0]) if timed else None)
 
@@ -50,7 +47,7 @@ class Evidence(claims.Evidence):
         remedy = f"run compress3d study mean-shape --scale {self.scale}" if name == "mean-shape" else ""
         found = self.results(name, remedy)
         reference = self.found.get(f"{self.scale}/uncompressed-s0", found)
-        if found.get("test", {}).get("objects") != reference.get("test", {}).get("objects"):
+        if found["test"]["objects"] != reference["test"]["objects"]:
             run_id = f"{self.scale}/{name}"
             raise DataError(run_id, "was evaluated on other objects", f"run `compress3d evaluate {run_id}`")
         return found
@@ -65,12 +62,7 @@ class Evidence(claims.Evidence):
         return f"{self.scale}/{name}" in self.found
 
     def trainings(
-        self,
-        model: str,
-        rate: float | None = None,
-        accounting: str | None = None,
-        tag: str = "",
-        fixed: bool = False,
+        self, model: str, rate: float | None = None, accounting: str | None = None, tag: str = "", fixed: bool = False
     ) -> list[dict]:
         """The points of a model at a rate (within 1 %), one for each seed that has results, seed 0 first.
 
@@ -78,8 +70,7 @@ class Evidence(claims.Evidence):
             model: as in the table of runs, or "mean-shape".
             rate: None for models with one rate.
             accounting: of JPEG 2000, "payload" (where None) or "file".
-            tag: of a run with another schedule, such as "600".
-            fixed: the run was trained at this one rate.
+            tag: of a run with another schedule, such as "600"; `fixed` of one that was trained at this one rate.
 
         Raises:
             Missing: no such run of seed 0, or it lacks the point.
@@ -101,8 +92,7 @@ class Evidence(claims.Evidence):
     def point(self, model: str, rate: float | None = None, accounting: str | None = None, **more) -> dict:
         """The point of a model at a rate, its measures averaged over trainings; arguments as of `trainings`."""
         points = self.trainings(model, rate, accounting, **more)
-        averaged = ("miou", "iou", "loss", "psnr", "l1", "compression_loss", "picture_loss")
-        keys = [key for key in averaged if all(key in point for point in points)]
+        keys = [key for key in AVERAGED if all(key in point for point in points)]
         return {**points[0], **{key: np.mean([point[key] for point in points], axis=0) for key in keys}}
 
     def miou(self, model: str, rate: float | None = None, accounting: str | None = None, **more) -> float:
@@ -155,22 +145,20 @@ class Evidence(claims.Evidence):
 
         `second` may be a model without a rate, "uncompressed" or "mean-shape".
         """
-        found = []
-        for rate in rates:
-            a = self.point(first, rate)["iou"]
-            b = self.point(second, None if second in ("uncompressed", "mean-shape") else rate, accounting)["iou"]
-            found.append(Difference.of(a, share * np.asarray(b), rate=rate))
-        return found
+        rated = second not in ("uncompressed", "mean-shape")
+        pairs = {c: (self.point(first, c), self.point(second, c if rated else None, accounting)) for c in rates}
+        return [Difference.of(a["iou"], share * b["iou"], rate=rate) for rate, (a, b) in pairs.items()]
 
-    def times(self, block: str, conditions: str = "as_printed") -> dict:
-        """Row of the timing: `forward`, `backward` (ms), `gmac`, and savings in per cent.
-
-        Raises:
-            Missing: nothing has been timed.
-        """
+    @property
+    def timed(self) -> dict:
+        """`timing`; Missing is raised where nothing has been timed."""
         if self.timing is None:
             raise Missing("run compress3d study timing")
-        return self.timing[conditions]["rows"][block]
+        return self.timing
+
+    def times(self, block: str, conditions: str = "as_printed") -> dict:
+        """Row of the timing: `forward`, `backward` (ms), `gmac`, and savings in per cent."""
+        return self.timed[conditions]["rows"][block]
 
 
 claim = Checks("golts2021", Evidence)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from compress3d.claims.rules import CONTRADICTED, PARTLY, REPRODUCED, Answer, judge, judge_parts, share_above
+from compress3d.claims.rules import CONTRADICTED, Answer, above, graded, judge, judge_parts, share_above
 from compress3d.joint.claims.evidence import JOINT, NEARLY, RATES, Evidence, claim, payload_first
 from compress3d.metrics import Difference
 
 SIMILAR_LOSS = 1.1  # L_comp within 10 % counts as practically the same
 VISIBLE_DB = 1.0  # dB of PSNR that one may see
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+def picture_losses(
+    evidence: Evidence, first: str, second: str, rates: Sequence[int], tag: str = ""
+) -> tuple[list[Pair], str]:
+    """L_comp of each object's pictures under two models, rate by rate, and the range of the shares of their means."""
+    pairs = [(evidence.picture_loss(first, c, tag), evidence.picture_loss(second, c, tag)) for c in rates]
+    shares = [a.mean() / b.mean() for a, b in pairs]
+    return pairs, f"x {min(shares):.2f} to x {max(shares):.2f}"
 
 
 @claim("jpeg2000-no-detail-at-384")
@@ -20,9 +33,8 @@ def jpeg2000_no_detail_at_384(evidence: Evidence) -> Answer:
     left = {
         a: (grey["l1"] - evidence.point("jpeg2000", 384, a)["l1"]) / (grey["l1"] - best) for a in ("payload", "file")
     }
-    verdicts = [REPRODUCED if share < 0.5 else CONTRADICTED for share in left.values()]
     fits = evidence.point("jpeg2000", 384, "file")["fits"]
-    return payload_first(*verdicts), (
+    return payload_first(*(graded(share < 0.5) for share in left.values())), (
         f"Left of the gain over grey: {left['payload']:.0%} (payload), {left['file']:.0%} (whole files, "
         f"of which {fits:.0%} fit at all)"
     )
@@ -32,26 +44,17 @@ def jpeg2000_no_detail_at_384(evidence: Evidence) -> Answer:
 def sequential_decodes_like_small_codec(evidence: Evidence) -> Answer:
     """L_comp of sequential below 1.1 times N_small's at 48-384, equal schedules; usual rule."""
     tag = evidence.common_schedule("sequential", "small")
-    found, shares = [], []
-    for rate in RATES:
-        ours, alone = (evidence.picture_loss(m, rate, tag) for m in ("sequential", "small"))
-        found.append(Difference.of(SIMILAR_LOSS * alone, ours))
-        shares.append(np.mean(ours) / np.mean(alone))
-    return judge(found), (
-        f"L_comp x {min(shares):.2f} to x {max(shares):.2f} of N_small's; within 10 % at {share_above(found)} rates"
-    )
+    pairs, text = picture_losses(evidence, "sequential", "small", RATES, tag)
+    found = [Difference.of(SIMILAR_LOSS * alone, ours) for ours, alone in pairs]
+    return judge(found), f"L_comp {text} of N_small's; within 10 % at {share_above(found)} rates"
 
 
 @claim("direct-decodes-worse")
 def direct_decodes_worse(evidence: Evidence) -> Answer:
     """L_comp of direct above that of sequential at 48-384; usual rule."""
-    found, shares = [], []
-    for rate in RATES:
-        direct, sequential = (evidence.picture_loss(m, rate) for m in ("direct", "sequential"))
-        found.append(Difference.of(direct, sequential))
-        shares.append(np.mean(direct) / np.mean(sequential))
-    text = f"L_comp x {min(shares):.2f} to x {max(shares):.2f} of sequential's"
-    return judge(found), f"{text}; surely above it at {share_above(found)} rates"
+    pairs, text = picture_losses(evidence, "direct", "sequential", RATES)
+    found = [Difference.of(*pair) for pair in pairs]
+    return judge(found), f"L_comp {text} of sequential's; surely above it at {share_above(found)} rates"
 
 
 @claim("networks-above-jpeg2000-at-high-rates")
@@ -74,12 +77,12 @@ def networks_above_jpeg2000_at_high_rates(evidence: Evidence) -> Answer:
 @claim("jpeg2000-keeps-texture-at-48")
 def jpeg2000_keeps_texture_at_48(evidence: Evidence) -> Answer:
     """At 48 PSNR of JPEG 2000 (payload) above sequential's and direct's. All test pictures, textured or not."""
-    nets = {m: evidence.point(m, 48)["psnr"] for m in JOINT[:2]}
-    jpeg = {a: evidence.point("jpeg2000", 48, a)["psnr"] for a in ("payload", "file")}
-    verdicts = [judge_parts(value > net for net in nets.values()) for value in jpeg.values()]
-    text = ", ".join(f"{m} {v:.1f}" for m, v in nets.items())
-    text = f"JPEG 2000 {jpeg['payload']:.1f} (payload), {jpeg['file']:.1f} (whole files), {text}"
-    return payload_first(*verdicts), f"PSNR in dB: {text}"
+    sequential, direct = (evidence.point(m, 48)["psnr"] for m in JOINT[:2])
+    payload, file = (evidence.point("jpeg2000", 48, way)["psnr"] for way in ("payload", "file"))
+    return payload_first(*(judge_parts([way > sequential, way > direct]) for way in (payload, file))), (
+        f"PSNR in dB: JPEG 2000 {payload:.1f} (payload), {file:.1f} (whole files), sequential {sequential:.1f}, "
+        f"direct {direct:.1f}"
+    )
 
 
 @claim("texture-not-needed-for-3d")
@@ -97,40 +100,32 @@ def random_iterations_more_robust(evidence: Evidence) -> Answer:
     """L_comp at the largest rate minus at 48 is smaller with random than with constant iterations; usual rule."""
     found, text = [], []
     for model, largest in (("small", 384), ("original", 192)):
-        ranges = []
-        for tag in ("r48-600", "600"):
-            ranges.append(evidence.picture_loss(model, largest, tag) - evidence.picture_loss(model, 48, tag))
-        found.append(Difference.of(*ranges))
-        text.append(f"N_{model} {ranges[1].mean():.3f} random, {ranges[0].mean():.3f} constant")
+        constant, random = (
+            evidence.picture_loss(model, largest, tag) - evidence.picture_loss(model, 48, tag)
+            for tag in ("r48-600", "600")
+        )
+        found.append(Difference.of(constant, random))
+        text.append(f"N_{model} {random.mean():.3f} random, {constant.mean():.3f} constant")
     return judge(found), "L_comp at the largest rate minus at 48: " + "; ".join(text)
 
 
 @claim("codec-loss-gap-factor-two")
 def codec_loss_gap_factor_two(evidence: Evidence) -> Answer:
     """L_comp of N_small is 1.5 to 2.5 times N_original's at 48, 64, 96, 192; partly if larger at one (interval)."""
-    rates = [48, 64, 96, 192]
-    shares, found = [], []
     tag = evidence.common_schedule("small", "original")
     served = {round(p["rate"]) for p in evidence.run(f"original{'-' + tag if tag else ''}-s0")["points"]}
-    for rate in [c for c in rates if c in served]:
-        small, original = (evidence.picture_loss(m, rate, tag) for m in ("small", "original"))
-        shares.append(np.mean(small) / np.mean(original))
-        found.append(Difference.of(small, original))
-    inside = all(1.5 <= s <= 2.5 for s in shares)
-    verdict = REPRODUCED if inside else PARTLY if any(d.sign > 0 for d in found) else CONTRADICTED
-    return verdict, (
-        f"L_comp of N_small x {min(shares):.2f} to x {max(shares):.2f} of N_original's, larger at {share_above(found)}"
-    )
+    pairs, text = picture_losses(evidence, "small", "original", [c for c in (48, 64, 96, 192) if c in served], tag)
+    found = [Difference.of(*pair) for pair in pairs]
+    inside = all(1.5 <= small.mean() / original.mean() <= 2.5 for small, original in pairs)
+    verdict = graded(inside, bool(above(found)))
+    return verdict, f"L_comp of N_small {text} of N_original's, larger at {share_above(found)}"
 
 
 @claim("codec-gap-visible")
 def codec_gap_visible(evidence: Evidence) -> Answer:
     """PSNR of N_original at least 1 dB above N_small's at 48 and 192. Nobody was asked what they see."""
     tag = evidence.common_schedule("small", "original")
-    gaps = {
-        c: evidence.point("original", c, tag=tag)["psnr"] - evidence.point("small", c, tag=tag)["psnr"]
-        for c in (48, 192)
-    }
-    return judge_parts(g >= VISIBLE_DB for g in gaps.values()), "PSNR, N_original minus N_small: " + ", ".join(
-        f"{g:+.1f} dB at {c}" for c, g in gaps.items()
-    )
+    psnr = {c: [evidence.point(m, c, tag=tag)["psnr"] for m in ("original", "small")] for c in (48, 192)}
+    gaps = {c: original - small for c, (original, small) in psnr.items()}
+    text = ", ".join(f"{gap:+.1f} dB at {c}" for c, gap in gaps.items())
+    return judge_parts(gap >= VISIBLE_DB for gap in gaps.values()), f"PSNR, N_original minus N_small: {text}"
