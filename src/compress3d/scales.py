@@ -1,6 +1,6 @@
 """Three scales of one network: `smoke` for tests, `demo` for a laptop, `paper` for a GPU.
 
-Width multiplies every channel count of the paper; the code length follows the picture's area, so that a
+Width multiplies every channel count of the paper; the code length follows the image's area, so that a
 compression rate means the same at every scale (384:1 is 384:1).
 """
 
@@ -13,10 +13,10 @@ from compress3d.errors import ConfigError
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of pictures, grids and channels."""
+    """Sizes of images, grids and channels."""
 
     name: str
-    image_size: int  # side of the square picture in pixels, H = W
+    image_size: int  # side of the square image in pixels, H = W
     width: float  # factor on every channel count of the paper's networks
     grid: int  # voxels a side of the reconstructed cube
 
@@ -26,7 +26,7 @@ class Scale:
 
     @property
     def code_size(self) -> int:
-        """K of the uncompressed network: 1024 at 128 pixels, in proportion to the picture's area."""
+        """K of the uncompressed network: 1024 at 128 pixels, in proportion to the image's area."""
         return 1024 * self.image_size**2 // 128**2
 
 

@@ -166,7 +166,7 @@ def test_sweep_killed_twice_ends_with_the_same_results_and_leaves_no_process(
     once, twice = (json.loads(path.read_text()) for path in (whole, results_file))
     assert without_times(once) == without_times(twice)
     assert [point["setting"]["iterations"] for point in once["points"]] == [1, 2, 3, 4, 6, 8]
-    assert len(once["test"]["objects"]) == len(once["points"][0]["metrics"]["picture_loss"]) > 50
+    assert len(once["test"]["objects"]) == len(once["points"][0]["metrics"]["image_loss"]) > 50
 
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -26,7 +26,7 @@ def found():
         "implicit": result([point(384, [0.5, 0.7]), point(48, [0.4, 0.8])]),
         "JPEG 2000": result([point(384.0, [0.4, 0.6], "payload"), point(384.0, [0, 0], "file")]),
         "uncompressed": result([point(12.0, [0.5, 0.75], "floats")]),
-        "N_small": result([{"rate": 384, "accounting": "bits", "picture_loss": [0.1, 0.2]}]),
+        "N_small": result([{"rate": 384, "accounting": "bits", "image_loss": [0.1, 0.2]}]),
     }
 
 
@@ -56,10 +56,10 @@ def test_rows_choose_objects(found):
 
 def test_a_lower_loss_is_better():
     found = {
-        "a": result([point(48, [0.1, 0.2], key="picture_loss")]),
-        "b": result([point(48, [0.2, 0.3], key="picture_loss")]),
+        "a": result([point(48, [0.1, 0.2], key="image_loss")]),
+        "b": result([point(48, [0.2, 0.3], key="image_loss")]),
     }
-    (d,) = pairs.differences(found, "picture_loss")
+    (d,) = pairs.differences(found, "image_loss")
     assert d.mean == pytest.approx(-0.1) and d.better == "a"
 
 

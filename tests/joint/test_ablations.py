@@ -34,8 +34,8 @@ def test_the_better_reading_wins_where_a_difference_is_shown(root):
     low, high, mixed = [0.25] * 12, [0.5] * 12, [0.25] * 11 + [0.5]
     root("direct", "iou", {384: low, 192: low, 48: low})
     root("direct-concatenated", "iou", {384: high, 192: mixed, 96: high})
-    root("small", "picture_loss", {384: low})
-    root("small-oneshot", "picture_loss", {384: high})
+    root("small", "image_loss", {384: low})
+    root("small-oneshot", "image_loss", {384: high})
     rows = ablations.compare("demo", 600)
     answered = [row for row in rows if row["rate"]]
     assert [(row["question"].second_run, row["rate"], row["verdict"]) for row in answered] == [

@@ -28,7 +28,7 @@ def made_up_point(setting, level, loss, fits=1.0):
     if loss is not None:
         loss = loss * (1 + setting.rate / 384)  # fewer bits, worse pictures
         pictures = (loss + NOISE / 10).tolist()
-        found |= {"compression_loss": loss, "l1": loss, "psnr": -20 * np.log10(loss), "picture_loss": pictures}
+        found |= {"compression_loss": loss, "l1": loss, "psnr": -20 * np.log10(loss), "image_loss": pictures}
     return found
 
 

@@ -24,7 +24,7 @@ def study():
             IDS[name]: {
                 "counts": [summary([v, v + 0.2], 1), summary([v + 0.1, v + 0.3], 5)],
                 "order": {"miou": [v, v + 0.01], "spread": 0.005, "largest": 0.02},
-                "dresses": {
+                "appearances": {
                     d: summary([v + s] * 12) for d, s in {"plain": 0, "coloured": 0.1, "textured": 0.2}.items()
                 },
             }
@@ -126,8 +126,8 @@ def test_study_tables(study):
     assert gains["3D-LSTM-3"] == ["+0.100 (+0.100 to +0.100)", MISSING, MISSING]
     orders = {row[0]: row[1:] for row in comparison.order_table(study, "demo").rows}
     assert orders["3D-LSTM-3"] == ["0.300", "0.310", "0.005", "0.020"] and orders["3D-GRU-1"] == [MISSING] * 4
-    dresses = {row[0]: row[1:] for row in comparison.textures_table(study, "demo").rows}
-    assert dresses["3D-LSTM-3"][-2:] == ["+0.200 (+0.200 to +0.200)", "texture helps"]
+    appearances = {row[0]: row[1:] for row in comparison.textures_table(study, "demo").rows}
+    assert appearances["3D-LSTM-3"][-2:] == ["+0.200 (+0.200 to +0.200)", "texture helps"]
 
 
 def test_classes_of_three_test_sets(study):

@@ -62,7 +62,7 @@ def test_textures_study_compares_with_the_coloured_objects(monkeypatch):
     monkeypatch.setattr(textures, "probabilities", answer)
     found = textures.score("demo", count=2)
     network = found["networks"]["demo/uncompressed-s0"]
-    assert {name: of["miou"] for name, of in network["dresses"].items()} == {
+    assert {name: of["miou"] for name, of in network["appearances"].items()} == {
         "plain": 0.25, "coloured": 0.5, "textured": 1.0
     }  # fmt: skip
     assert network["differences"] == {"plain": [-0.25] * 3, "textured": [0.5] * 3}

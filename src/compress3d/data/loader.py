@@ -49,7 +49,7 @@ class ViewBatches(Dataset):
         seed: with the step it decides everything.
         steps: length of the data set.
         mirror: with probability 1/2 an object's images are flipped left-right and its voxels along x. That is exact:
-            the flipped pictures are those of the mirrored scene, seen by mirrored cameras.
+            the flipped images are those of the mirrored scene, seen by mirrored cameras.
         crop: "random" (each view its own offsets in 0..9) or "centre" (offset 4).
         background: "black": colours as stored, alpha ignored (Golts). "white", "random": composited over white, or over
             one light colour per object with channels in 225..255 (Choy). "pictures": over a crop of a picture of the

@@ -132,20 +132,21 @@ class Scores:
             self.voxels.append(metrics.object_scores(output.probabilities.cpu().numpy(), occupancy))
         if output.decoded is not None:
             images, decoded = images.contiguous(), output.decoded.cpu()  # sums of float32 depend on the order of memory
-            self.images += [metrics.pictures(x[None], y[None]) for x, y in zip(images, decoded, strict=True)]
+            pairs = zip(images, decoded, strict=True)
+            self.images += [metrics.image_scores(x[None], y[None]) for x, y in pairs]
         if output.fits is not None:
             self.fits.append(output.fits)
         self.bytes.append(output.bytes)
 
     def metrics(self, categories: list[str]) -> dict:
-        """`metrics.summary` where there are voxels, `metrics.pictures` where there are decoded images, and `fits`."""
+        """`metrics.summary` of voxels, means of `metrics.image_scores` of decoded images, and `fits`, as far as there are."""
         found: dict = {}
         if self.fits:
             found["fits"] = float(np.concatenate(self.fits).mean())
         if self.images:
             for name in ("compression_loss", "l1", "psnr"):
                 found[name] = float(np.mean([scores[name] for scores in self.images]))
-            found["picture_loss"] = [scores["compression_loss"] for scores in self.images]
+            found["image_loss"] = [scores["compression_loss"] for scores in self.images]
         if self.voxels:
             every = metrics.ObjectScores(*map(np.concatenate, zip(*self.voxels, strict=True)))
             found |= metrics.summarise(every, categories)

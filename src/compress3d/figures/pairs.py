@@ -11,7 +11,7 @@ from compress3d.errors import DataError
 from compress3d.figures.tables import MISSING, Table, provenance
 from compress3d.metrics import Difference
 
-LOWER_IS_BETTER = ("picture_loss",)
+LOWER_IS_BETTER = ("image_loss",)
 ACCOUNTINGS = ("bits", "floats", "payload")  # the kindest way of counting for a codec with headers
 
 
@@ -34,7 +34,7 @@ def at_rates(
 
     Args:
         results: label -> contents of a results file. One point a label and rate: the first one.
-        key: what a point must have, "iou" or "picture_loss".
+        key: what a point must have, "iou" or "image_loss".
         everywhere: labels whose first point counts at every rate of the others, such as "uncompressed".
         accountings: ways of counting that are taken.
     """
@@ -61,7 +61,7 @@ def differences(
 
     Args:
         results: label -> contents of a results file, all of the same objects.
-        key: "iou" (higher is better) or "picture_loss" (lower is better).
+        key: "iou" (higher is better) or "image_loss" (lower is better).
         rows: some of the objects; all of them where None.
         everywhere: see `at_rates`.
 

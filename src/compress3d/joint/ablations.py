@@ -35,8 +35,8 @@ class Question(NamedTuple):
 
     @property
     def metric(self) -> str:
-        """A point's list over objects: "iou", or "picture_loss" (lower is better) of compression RNNs alone."""
-        return "picture_loss" if self.first_run in ("small", "original") else "iou"
+        """A point's list over objects: "iou", or "image_loss" (lower is better) of compression RNNs alone."""
+        return "image_loss" if self.first_run in ("small", "original") else "iou"
 
 
 # Question, place, readings, the runs with the first reading, and what the second adds to their ids.

@@ -1,6 +1,6 @@
-"""What is measured: voxels (`iou`), pictures (`image`), and how sure a difference is (`stats`). Loads no torch."""
+"""What is measured: voxels (`iou`), images (`image`), and how sure a difference is (`stats`). Loads no torch."""
 
-from compress3d.metrics.image import pictures as pictures
+from compress3d.metrics.image import image_scores as image_scores
 from compress3d.metrics.image import psnr as psnr
 from compress3d.metrics.iou import THRESHOLD as THRESHOLD
 from compress3d.metrics.iou import ObjectScores as ObjectScores

@@ -9,16 +9,16 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-EXACT = 1e-10  # mean squared error of an exact picture, which so has 100 dB
+EXACT = 1e-10  # mean squared error of an exact image, which so has 100 dB
 
 
 def psnr(images: Tensor | np.ndarray, decoded: Tensor | np.ndarray) -> Tensor:
-    """Peak signal-to-noise ratio of each picture, in dB; what is decoded is first shown in 8 bit.
+    """Peak signal-to-noise ratio of each image, in dB; what is decoded is first shown in 8 bit.
 
     Both are (..., 3, H, W) or (..., H, W, 3): uint8, or float of about [0, 1], where `decoded` is clamped.
 
     Returns:
-        float32 (...); 100 for an exact picture.
+        float32 (...); 100 for an exact image.
 
     Example:
         >>> image = np.full((8, 8, 3), 100, np.uint8)
@@ -33,8 +33,8 @@ def psnr(images: Tensor | np.ndarray, decoded: Tensor | np.ndarray) -> Tensor:
     return -10 * (original - shown).square().mean((-3, -2, -1)).clamp(min=EXACT).log10()
 
 
-def pictures(images: Tensor, decoded: Tensor) -> dict:
-    """Everything a results file says about one set of decoded pictures.
+def image_scores(images: Tensor, decoded: Tensor) -> dict:
+    """Everything a results file says about one set of decoded images.
 
     Args:
         images: uint8 (N, V, 3, H, W), the originals.
@@ -42,7 +42,7 @@ def pictures(images: Tensor, decoded: Tensor) -> dict:
 
     Returns:
         `compression_loss` (L_comp of Eq. 14: mean absolute error over all iterations), `l1` (of the last one),
-        `psnr` (dB, mean over pictures, of the last one in 8 bit), and `picture_loss`, L_comp of each object (N,).
+        `psnr` (dB, mean over images, of the last one in 8 bit), and `image_loss`, L_comp of each object (N,).
     """
     found = []
     for x, y in zip(images, decoded, strict=True):  # one object at a time: 74 in float32 are 0.6 GB at 128 pixels
@@ -51,4 +51,4 @@ def pictures(images: Tensor, decoded: Tensor) -> dict:
         found.append((residual.mean(), residual[:, -1].mean(), psnr(x, y[:, -1]).mean()))
     loss, last, decibels = ([value.item() for value in of] for of in zip(*found, strict=True))
     means = {"compression_loss": loss, "l1": last, "psnr": decibels}
-    return {name: sum(of) / len(of) for name, of in means.items()} | {"picture_loss": loss}
+    return {name: sum(of) / len(of) for name, of in means.items()} | {"image_loss": loss}

@@ -339,7 +339,7 @@ def textures_table(study: Mapping, scale_name: str) -> Table:
     columns = ["plain", "coloured", "textured", "textured − plain (95 %)", "verdict"]
     caption = (f"mIoU of {study['test']['objects']} procedural objects that no network has seen, "
                f"{study['test']['views']} views, {scale_name} scale")  # fmt: skip
-    return _studied(study, scale_name, "dresses", columns, change, caption)
+    return _studied(study, scale_name, "appearances", columns, change, caption)
 
 
 def appearance_grid(images: Mapping[str, np.ndarray], cell: float = 1.35) -> Figure:

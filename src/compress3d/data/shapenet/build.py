@@ -143,7 +143,9 @@ def _time(todo: list[Item], workers: int) -> str:
         began = time.perf_counter()
         arrays = _read(item)
         if not isinstance(arrays, DataError):
-            hashlib.sha256(arrays[1].data).update(arrays[1].data)  # as it is written, and as its file is checked at the end
+            hashlib.sha256(arrays[1].data).update(
+                arrays[1].data
+            )  # as it is written, and as its file is checked at the end
             spent.append(time.perf_counter() - began)
     each = statistics.median(spent or [0]) / max(1, min(workers, os.cpu_count() or 1))
     length = f"{each * len(todo) / 60:,.0f} minutes" if each * len(todo) > 90 else f"{each * len(todo):.0f} seconds"

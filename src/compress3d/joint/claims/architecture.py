@@ -40,8 +40,8 @@ def on_meta(network: Callable[..., Network], *settings: Any, size: Scale = PAPER
         return network(size, *settings, **options)
 
 
-def picture(side: int = PAPER.image_size) -> Tensor:
-    """A picture without its numbers."""
+def image(side: int = PAPER.image_size) -> Tensor:
+    """An image without its numbers."""
     return torch.empty(1, 3, side, side, device="meta")
 
 
@@ -117,7 +117,7 @@ def scales_linearly_with_picture(evidence: Evidence) -> Answer:
     codec, encoder = on_meta(CompressionRNN).eval(), on_meta(Encoder, PAPER.code_size // 4).eval()
 
     def growth(part: Callable[..., object], *more: int) -> float:
-        small, large = (multiply_adds(part, picture(side), *more) for side in (128, 256))
+        small, large = (multiply_adds(part, image(side), *more) for side in (128, 256))
         return large / small
 
     factors = growth(codec, 1), growth(encoder.features)
@@ -178,7 +178,7 @@ def low_rates_need_floats(evidence: Evidence) -> Answer:
 @claim("small-codec-doubles-largest-rate")
 def small_codec_doubles_largest_rate(evidence: Evidence) -> Answer:
     """Codes of one iteration on a 128-pixel picture have 1024 and 2048 bits: 384:1 and 192:1."""
-    bits = [on_meta(CompressionRNN, name).encode(picture(), 1).numel() for name in ("small", "original")]
+    bits = [on_meta(CompressionRNN, name).encode(image(), 1).numel() for name in ("small", "original")]
     rates = [true_rate(PAPER.image_size, n) for n in bits]
     return judge_parts(
         [rates == [384, 192]]
@@ -192,7 +192,7 @@ def small_codec_is_smaller(evidence: Evidence) -> Answer:
     def size(name: str) -> tuple[int, int, float]:
         codec = on_meta(CompressionRNN, name).eval()
         layers = sum(isinstance(part, nn.Conv2d) for part in codec.modules())
-        return layers, parameter_count(codec), multiply_adds(codec, picture(), 1)
+        return layers, parameter_count(codec), multiply_adds(codec, image(), 1)
 
     (a, p, c), (b, q, d) = size("small"), size("original")
     return judge_parts([a < b, p < q, c < d]), (

@@ -22,7 +22,7 @@ SEEDS = (0, 1, 2)
 NEARLY = 0.95  # this share of what is compared with must be kept
 
 TIMINGS = ("paper/timing-cuda", "paper/timing-cpu")  # the first that there is: Table 3 is a GPU's
-AVERAGED = ("miou", "iou", "loss", "psnr", "l1", "compression_loss", "picture_loss")
+AVERAGED = ("miou", "iou", "loss", "psnr", "l1", "compression_loss", "image_loss")
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ class Evidence(claims.Evidence):
         """Mean IoU over the held-out objects and the trainings; arguments as of `trainings`."""
         return float(self.point(model, rate, accounting, **more)["miou"])
 
-    def picture_loss(self, model: str, rate: float, tag: str = "", **more) -> np.ndarray:
+    def image_loss(self, model: str, rate: float, tag: str = "", **more) -> np.ndarray:
         """L_comp of each object's pictures; arguments as of `trainings`."""
-        return self.point(model, rate, tag=tag, **more)["picture_loss"]
+        return self.point(model, rate, tag=tag, **more)["image_loss"]
 
     @property
     def uncompressed(self) -> dict:

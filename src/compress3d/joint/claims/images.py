@@ -16,11 +16,11 @@ VISIBLE_DB = 1.0  # dB of PSNR that one may see
 Pair = tuple[np.ndarray, np.ndarray]
 
 
-def picture_losses(
+def image_losses(
     evidence: Evidence, first: str, second: str, rates: Sequence[int], tag: str = ""
 ) -> tuple[list[Pair], str]:
     """L_comp of each object's pictures under two models, rate by rate, and the range of the shares of their means."""
-    pairs = [(evidence.picture_loss(first, c, tag), evidence.picture_loss(second, c, tag)) for c in rates]
+    pairs = [(evidence.image_loss(first, c, tag), evidence.image_loss(second, c, tag)) for c in rates]
     shares = [a.mean() / b.mean() for a, b in pairs]
     return pairs, f"x {min(shares):.2f} to x {max(shares):.2f}"
 
@@ -44,7 +44,7 @@ def jpeg2000_no_detail_at_384(evidence: Evidence) -> Answer:
 def sequential_decodes_like_small_codec(evidence: Evidence) -> Answer:
     """L_comp of sequential below 1.1 times N_small's at 48-384, equal schedules; usual rule."""
     tag = evidence.common_schedule("sequential", "small")
-    pairs, text = picture_losses(evidence, "sequential", "small", RATES, tag)
+    pairs, text = image_losses(evidence, "sequential", "small", RATES, tag)
     found = [Difference.of(SIMILAR_LOSS * alone, ours) for ours, alone in pairs]
     return judge(found), f"L_comp {text} of N_small's; within 10 % at {share_above(found)} rates"
 
@@ -52,7 +52,7 @@ def sequential_decodes_like_small_codec(evidence: Evidence) -> Answer:
 @claim("direct-decodes-worse")
 def direct_decodes_worse(evidence: Evidence) -> Answer:
     """L_comp of direct above that of sequential at 48-384; usual rule."""
-    pairs, text = picture_losses(evidence, "direct", "sequential", RATES)
+    pairs, text = image_losses(evidence, "direct", "sequential", RATES)
     found = [Difference.of(*pair) for pair in pairs]
     return judge(found), f"L_comp {text} of sequential's; surely above it at {share_above(found)} rates"
 
@@ -101,8 +101,7 @@ def random_iterations_more_robust(evidence: Evidence) -> Answer:
     found, text = [], []
     for model, largest in (("small", 384), ("original", 192)):
         constant, random = (
-            evidence.picture_loss(model, largest, tag) - evidence.picture_loss(model, 48, tag)
-            for tag in ("r48-600", "600")
+            evidence.image_loss(model, largest, tag) - evidence.image_loss(model, 48, tag) for tag in ("r48-600", "600")
         )
         found.append(Difference.of(constant, random))
         text.append(f"N_{model} {random.mean():.3f} random, {constant.mean():.3f} constant")
@@ -114,7 +113,7 @@ def codec_loss_gap_factor_two(evidence: Evidence) -> Answer:
     """L_comp of N_small is 1.5 to 2.5 times N_original's at 48, 64, 96, 192; partly if larger at one (interval)."""
     tag = evidence.common_schedule("small", "original")
     served = {round(p["rate"]) for p in evidence.run(f"original{'-' + tag if tag else ''}-s0")["points"]}
-    pairs, text = picture_losses(evidence, "small", "original", [c for c in (48, 64, 96, 192) if c in served], tag)
+    pairs, text = image_losses(evidence, "small", "original", [c for c in (48, 64, 96, 192) if c in served], tag)
     found = [Difference.of(*pair) for pair in pairs]
     inside = all(1.5 <= small.mean() / original.mean() <= 2.5 for small, original in pairs)
     verdict = graded(inside, bool(above(found)))

@@ -77,7 +77,7 @@ def render(name: str, count: int = OBJECTS, image_size: int = 64) -> tuple[torch
 def score(scale: str = "demo", count: int = OBJECTS) -> dict:
     """Score every network in every appearance; writes `results/<scale>/textures.json`.
 
-    Each network has, for each appearance (key `dresses`), `metrics.summary`; and for plain and textured the paired
+    Each network has, for each appearance (key `appearances`), `metrics.summary`; and for plain and textured the paired
     difference of IoU to coloured with its 95 % interval over the same objects.
 
     Raises:
@@ -100,7 +100,7 @@ def score(scale: str = "demo", count: int = OBJECTS) -> dict:
             for name in APPEARANCES
             if name != "coloured"
         }
-        found[network.id] = {"dresses": scores, "differences": differences}
+        found[network.id] = {"appearances": scores, "differences": differences}
     test = {"store": "shapes", "objects": count, "views": VIEWS, "threshold": metrics.THRESHOLD}
     return save_study("textures", scale, found, started, test=test)
 
@@ -108,4 +108,6 @@ def score(scale: str = "demo", count: int = OBJECTS) -> dict:
 def run(scale: str = "demo") -> Iterator[str]:
     """Score every trained reconstruction network on the same objects plain, coloured and strongly textured."""
     for run_id, found in score(scale)["networks"].items():
-        yield f"{run_id:32s} " + "  ".join(f"{name} {point['miou']:.3f}" for name, point in found["dresses"].items())
+        yield f"{run_id:32s} " + "  ".join(
+            f"{name} {point['miou']:.3f}" for name, point in found["appearances"].items()
+        )
