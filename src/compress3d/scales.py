@@ -45,11 +45,7 @@ SCALES = {
 
 
 def scale(name: str) -> Scale:
-    """The scale called `name`.
-
-    Raises:
-        ConfigError: there is no such scale.
-    """
+    """The scale called `name`; ConfigError where there is none."""
     if name not in SCALES:
         raise ConfigError(f"scale {name!r}", "does not exist", f"choose one of {', '.join(SCALES)}")
     return SCALES[name]

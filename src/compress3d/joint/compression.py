@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -236,14 +236,14 @@ class CompressionRNN(TrainedOnIterations):
         return torch.stack([(decoded + 0.5).clamp(0, 1) for _, decoded in received], 1)
 
     def _iterate(
-        self, iterations: int, x: Tensor | None = None, codes: Tensor | None = None, decode_last: bool = True
+        self, iterations: int, x: Any = None, codes: Tensor | None = None, decode_last: bool = True
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """b_t and x^_t for t = 1 .. N, of a sender's `x`, shifted by 1/2, or a receiver's `codes`.
 
         Without `decode_last`, x^_N is left out and x^_{N-1} given again.
         """
         encoder, decoder = [None] * len(self.encoder.rnns), [None] * len(self.decoder.rnns)
-        decoded: Tensor | float = 0.0  # x^_0
+        decoded: Any = 0.0  # x^_0
         for t in range(iterations):
             if codes is None:
                 residual = x - decoded  # Eq. 11, and r_0 = x

@@ -20,18 +20,8 @@ from compress3d.joint.implicit import Implicit
 from compress3d.joint.rates import CODE_CELLS, implicit_channels, recurrent_iterations, true_rate
 from compress3d.joint.sequential import Sequential
 from compress3d.layers.initialisation import init_code_conv, init_convlstm_unit_variance
-from compress3d.r2n2.experiments import (
-    OPTIM,
-    SIXTH,
-    THIRD,
-    R2N2Config,
-    VoxelConfig,
-    init_decoder_he,
-    init_r2n2_he,
-    short,
-    trained_alike,
-)
-from compress3d.r2n2.network import Reconstruction
+from compress3d.r2n2.experiments import OPTIM, SIXTH, THIRD, R2N2Config, VoxelConfig, short, trained_alike
+from compress3d.r2n2.network import Reconstruction, init_decoder_he, init_r2n2_he
 from compress3d.scales import Scale
 
 RATES = (48, 96, 128, 192, 384, 480)  # of the implicit runs; the paper's Fig. 8 spans the same range

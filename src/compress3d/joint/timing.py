@@ -144,7 +144,7 @@ def measure(
     x = torch.rand(batch, VIEWS, 3, size.image_size, size.image_size, device=kind)
     truth = torch.rand(batch, *(size.grid,) * 3, device=kind) > 0.9
     found = {name: (model.to(kind), run) for name, (model, run) in blocks(scale_name, ITERATIONS, small).items()}
-    calls = {}
+    calls: dict[str, Callable[[], object]] = {}
     for name, (model, run) in found.items():
         N = ITERATIONS if name in ("separate", "compression_original") else small
         calls |= {f"{name}/{way}": call for way, call in passes(model, run, x, truth, N).items()}

@@ -78,7 +78,7 @@ def architectures(scale_name: str = "paper") -> Table:
     def millions(module: torch.nn.Module) -> float:
         return parameter_count(module) / 1e6
 
-    rows = []
+    rows: list[list] = []
     with torch.device("meta"):
         for key, network in NETWORKS.items():
             model = Reconstruction(scale(scale_name), key)
@@ -308,13 +308,13 @@ def categories(study: Mapping, scale_name: str) -> Table:
     shapenet = [printed(f"xie2019.{key}") for key in ("r2n2_by_category", "pix2vox_f_by_category")]
     pascal = [printed(f"choy2016.{key}") for key in ("pascal_kar", "pascal_res3d_gru_3")]
 
-    def row(label: str, category: str | None, photographed: str | None) -> list:
+    def row(label: str, category: str, photographed: str) -> list:
         mine = [ours[n]["by_category"].get(category) if n in ours else None for n in names]
         theirs = [*(of.get(category) for of in shapenet), *(of.get(photographed) for of in pascal)]
         return [label, tested.count(category) or None, *mine, *theirs]
 
-    rows = [row(c, c, PASCAL.get(c)) for c in (*shapenet[0], "bike")]
-    rows += [row(p, None, p) for p in pascal[0] if p not in (*PASCAL.values(), "mean")]
+    rows = [row(c, c, PASCAL.get(c, "")) for c in (*shapenet[0], "bike")]
+    rows += [row(p, "", p) for p in pascal[0] if p not in (*PASCAL.values(), "mean")]
     objects = {c: entry["value"] for c, entry in paper("xie2019.test_objects").items()}
     means = [float(np.average(list(of.values()), weights=[objects[c] for c in of])) for of in shapenet]
     rows.append(["mean of all", len(tested), *(ours[n]["miou"] if n in ours else None for n in names), *means,

@@ -37,11 +37,7 @@ TEXELS, SQUARES = 64, 16
 
 
 def with_appearance(mesh: Mesh, name: str, rng: np.random.Generator) -> Mesh:
-    """The mesh in another appearance; the surface is the same.
-
-    Raises:
-        ConfigError: there is no such appearance.
-    """
+    """The mesh in another appearance; the surface is the same. ConfigError is raised where there is no such one."""
     if name == "coloured":
         return mesh
     if name == "plain":
@@ -79,9 +75,6 @@ def score(scale: str = "demo", count: int = OBJECTS) -> dict:
 
     Each network has, for each appearance (key `dresses`), `metrics.summary`; and for plain and textured the paired
     difference of IoU to coloured with its 95 % interval over the same objects.
-
-    Raises:
-        ConfigError: no weights of such a network are here.
     """
     started, trained, size = time.monotonic(), networks(scale), sizes(scale)
     if size.grid != 32:
@@ -94,12 +87,8 @@ def score(scale: str = "demo", count: int = OBJECTS) -> dict:
             name: metrics.summary(probabilities(model, images, None), truth, categories)
             for name, (images, truth, categories) in rendered.items()
         }
-        usual = np.array(scores["coloured"]["iou"])
-        differences = {
-            name: metrics.paired_interval(np.array(scores[name]["iou"]), usual)
-            for name in APPEARANCES
-            if name != "coloured"
-        }
+        usual = scores["coloured"]["iou"]
+        differences = {name: metrics.paired_interval(scores[name]["iou"], usual) for name in ("plain", "textured")}
         found[network.id] = {"dresses": scores, "differences": differences}
     test = {"store": "shapes", "objects": count, "views": VIEWS, "threshold": metrics.THRESHOLD}
     return save_study("textures", scale, found, started, test=test)

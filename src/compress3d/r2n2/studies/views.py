@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,26 +40,19 @@ def networks(scale: str) -> list[Experiment]:
 
 
 @torch.no_grad()
-def encode_views(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+def encode_views(model: Any, images: torch.Tensor) -> torch.Tensor:
     """What the network makes of every view by itself, of uint8 (N, V, 3, H, W): encoded once, joined in many ways."""
     return torch.cat([model.encode_views(to_float(part)) for part in images.split(BATCH)])
 
 
 @torch.no_grad()
-def joined(model: torch.nn.Module, views: torch.Tensor) -> np.ndarray:
+def joined(model: Any, views: torch.Tensor) -> np.ndarray:
     """Probabilities, float32 (N, G, G, G), of `encode_views` or of some of its views in some order."""
     return torch.cat([torch.sigmoid(model.fuse_views(part)).float() for part in views.split(BATCH)]).numpy()
 
 
 def by_count(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, categories: list[str]) -> list[dict]:
-    """`metrics.summary` after the first 1, 2, 3 ... of an object's views.
-
-    Args:
-        model: a reconstruction network.
-        views: what `encode_views` makes of its images, (N, V, ...).
-        truth: (N, G, G, G).
-        categories: of the objects.
-    """
+    """`metrics.summary` after the first 1, 2, 3 ... of an object's `views`, (N, V, ...) as of `encode_views`."""
     return [
         {"views": count, **metrics.summary(joined(model, views[:, :count]), truth, categories)}
         for count in COUNTS
@@ -67,13 +61,7 @@ def by_count(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, cat
 
 
 def by_order(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, orders: int = ORDERS) -> dict:
-    """How much the order of the same views matters.
-
-    Args:
-        model: a reconstruction network.
-        views: what `encode_views` makes of its images, (N, V, ...).
-        truth: (N, G, G, G).
-        orders: different permutations, the same for all objects; the first is the given order.
+    """How much the order of the same views matters, over different permutations; the first is the given order.
 
     Returns:
         `miou` of each order, `spread`, the mean over objects of the deviation of their IoU over orders, and `largest`,
