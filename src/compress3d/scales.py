@@ -13,19 +13,12 @@ from compress3d.errors import ConfigError
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of pictures, grids and channels.
-
-    Attributes:
-        name: "smoke", "demo" or "paper".
-        image_size: side of the square picture in pixels, H = W.
-        width: factor on every channel count of the paper's networks.
-        grid: voxels a side of the reconstructed cube.
-    """
+    """Sizes of pictures, grids and channels."""
 
     name: str
-    image_size: int
-    width: float
-    grid: int
+    image_size: int  # H = W, pixels
+    width: float  # factor on every channel count of the paper's networks
+    grid: int  # voxels a side of the reconstructed cube
 
     def channels(self, full: int) -> int:
         """Channel count at this width of a layer that has `full` channels in the paper."""

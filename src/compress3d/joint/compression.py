@@ -127,25 +127,16 @@ class CompressionDecoder(nn.Module):
 
 
 class Coded(NamedTuple):
-    """Everything that N iterations make.
+    """Everything that N iterations make."""
 
-    Attributes:
-        codes: b_t, (B, N, M, H/16, W/16): -1 and +1, floats in [-1, 1] where the binarizer is off.
-        decoded: x^_t, (B, N, 3, H, W), about [0, 1], not clamped.
-    """
-
-    codes: Tensor
-    decoded: Tensor
+    codes: Tensor  # b_t, (B, N, M, H/16, W/16): -1 and +1, floats in [-1, 1] where the binarizer is off
+    decoded: Tensor  # x^_t, (B, N, 3, H, W), about [0, 1], not clamped
 
 
 class TrainedOnIterations(nn.Module):
-    """Training of what holds a compression RNN: N is drawn for each minibatch, and the RNN learns at a rate of its own.
+    """Training of what holds a compression RNN: N is drawn for each minibatch; the RNN learns at a rate of its own."""
 
-    Attributes:
-        training_iterations: fewest and most N.
-    """
-
-    training_iterations: tuple[int, int]
+    training_iterations: tuple[int, int]  # fewest and most N
 
     def loss(self, images: Tensor, occupancy: Tensor, iterations: int) -> LossTerms:
         """Losses of views (B, V, 3, H, W) in [0, 1] and voxels (B, G, G, G), with N iterations."""

@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 
 def unrolled(steps: int = 4) -> Figure:
-    """A recurrent network as a loop, and the same network unrolled over `steps` time steps (Fig. 1).
-
-    Example:
-        >>> figure = unrolled(steps=4)
-        >>> figure.savefig("unrolled.svg")  # doctest: +SKIP
-    """
+    """A recurrent network as a loop, and the same network unrolled over `steps` time steps (Fig. 1)."""
     figure, ax = draw.canvas(6.6, 2.5)
     left = 0.85
     draw.box(ax, left, 1.25, "$f_w$")

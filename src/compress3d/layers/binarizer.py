@@ -47,8 +47,7 @@ def binarize(
 class Binarizer(nn.Module):
     """B of Fig. 3 without learned parameters: stochastic in training mode, deterministic in evaluation mode.
 
-    `generator` may be set by a training loop so that a resumed run draws the same bits, `shard` so that several
-    processes together draw what one would.
+    A training loop sets `generator`, so that a resumed run draws the same bits, and `shard`, see `binarize`.
     """
 
     def __init__(self):

@@ -148,14 +148,10 @@ def iou_at(scale_name: str, study: Mapping, views: int) -> dict[str, np.ndarray]
 
 
 def differences(iou: Mapping[str, np.ndarray], caption: str = "") -> Table:
-    """Every pair of `COMPARISONS` on the same objects: published difference, ours with its interval, and the verdict.
+    """Every pair of `COMPARISONS`: published difference, ours with its interval, and the verdict.
 
-    Ours is the mean over trainings; the interval is over objects, and knows nothing of the luck of a training, so each
-    training's difference stands beside it.
-
-    Args:
-        iou: network -> IoU (S, N) of S trainings and N objects, the same objects in the same order.
-        caption: one line above the table.
+    `iou` is (S, N) for each network, of S trainings and the same N objects. Ours is the mean over trainings; the
+    interval is over objects, and knows nothing of the luck of a training, so each one's difference stands beside it.
 
     Raises:
         DataError: the networks have different numbers of objects.
@@ -178,11 +174,7 @@ def differences(iou: Mapping[str, np.ndarray], caption: str = "") -> Table:
 
 
 def with_and_without_memory(one: Mapping[str, Sequence[float]], five: Mapping[str, Sequence[float]]) -> Table:
-    """Each pair of `COMPARISONS` from one view, where the kernel plays no part, from five, and what four more change.
-
-    Args:
-        one, five: network -> IoU of each object from one view and from five, mean over trainings.
-    """
+    """Each pair of `COMPARISONS` from one view, where the kernel plays no part, from five, and what four change."""
     rows = []
     for first, second, _ in COMPARISONS:
         cells: list[str | None] = [None] * 3

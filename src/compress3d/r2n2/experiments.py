@@ -47,14 +47,10 @@ class VoxelConfig(ModelConfig):
 
 @dataclass(frozen=True)
 class R2N2Config(VoxelConfig):
-    """One of Choy's networks.
+    """One of Choy's networks; settings as of `Reconstruction`.
 
-    Attributes:
-        network: one of `NETWORKS`.
-        upsampling: of the decoder, "nearest" (the main paper's code) or "zeros" (the original).
-        padded: pooling of the encoder with a cell of padding (the original).
-        initialisation: "he" (see `init_r2n2_he`), "default" (PyTorch's, as the main paper's code), or "msra" (the
-            original 3D-R2N2's).
+    `initialisation` is "he" (see `init_r2n2_he`), "default" (PyTorch's, as the main paper's code), or "msra" (the
+    original 3D-R2N2's).
     """
 
     network: str = UNCOMPRESSED
@@ -87,8 +83,8 @@ def short(scale: str, steps: dict[str, int]) -> dict[str, Any]:
 
 def trained_alike(system: str, model: ModelConfig, scale: str, **more: Any) -> Experiment:
     """A model with the common recipe, or with `more` of an experiment's fields."""
-    more = {"data": VOXEL_DATA[scale], "optim": OPTIM[scale]} | more
-    return Experiment(system, scale, model, **more)
+    common: dict[str, Any] = {"data": VOXEL_DATA[scale], "optim": OPTIM[scale]}
+    return Experiment(system, scale, model, **common | more)
 
 
 experiment = partial(trained_alike, "r2n2")

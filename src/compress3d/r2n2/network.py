@@ -29,19 +29,12 @@ from compress3d.scales import Scale
 
 @dataclass(frozen=True)
 class Network:
-    """What sets one of Choy's networks apart.
+    """What sets one of Choy's networks apart."""
 
-    Attributes:
-        name: as in the paper's table.
-        gru: a 3D GRU instead of the 3D LSTM.
-        kernel: of the convolution on the hidden state; 1 gives a unit no spatial support.
-        residual: encoder and decoder with shortcuts, two convolutions a stage.
-    """
-
-    name: str
-    gru: bool
-    kernel: int
-    residual: bool = False
+    name: str  # as in the paper's table
+    gru: bool  # a 3D GRU instead of the 3D LSTM
+    kernel: int  # of the convolution on the hidden state; 1 gives a unit no spatial support
+    residual: bool = False  # encoder and decoder with shortcuts, two convolutions a stage
 
 
 NETWORKS = {
@@ -96,9 +89,6 @@ class Reconstruction(VoxelNetwork):
         >>> from compress3d.scales import scale
         >>> Reconstruction(scale("smoke"))(torch.zeros(2, 5, 3, 32, 32)).shape
         torch.Size([2, 16, 16, 16])
-        >>> original = Reconstruction(scale("paper"), "res-gru-3", upsampling="zeros", padded=True)
-        >>> original.fc.in_features
-        2304
     """
 
     encoder: Encoder | ResidualEncoder

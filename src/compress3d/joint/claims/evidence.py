@@ -127,11 +127,7 @@ class Evidence(claims.Evidence):
         return [c for c in asked if c in IMPLICIT_RATES or self.has(self.name(model, c))]
 
     def common_schedule(self, *models: str) -> str:
-        """Tag of the longest schedule with which all of these models were trained: "" (the figures') or "600".
-
-        Raises:
-            Missing: they share none.
-        """
+        """Tag of the longest schedule with which all of these models were trained: "" (the figures') or "600"."""
         if all(self.has(self.name(model)) for model in models):
             return ""
         for model in models:

@@ -45,9 +45,8 @@ def with_appearance(mesh: Mesh, name: str, rng: np.random.Generator) -> Mesh:
     if name == "textured":
         cells = rng.integers(0, 256, (len(mesh.materials), SQUARES, SQUARES, 3), dtype=np.uint8)
         textures = [np.kron(c, np.ones((TEXELS // SQUARES, TEXELS // SQUARES, 1), np.uint8)) for c in cells]
-        return replace(
-            mesh, materials=[Material((1.0, 1.0, 1.0), texture=n) for n in range(len(textures))], textures=textures
-        )
+        materials = [Material((1.0, 1.0, 1.0), texture=n) for n in range(len(textures))]
+        return replace(mesh, materials=materials, textures=textures)
     raise ConfigError(f"appearance {name!r}", "does not exist", f"choose one of {', '.join(APPEARANCES)}")
 
 

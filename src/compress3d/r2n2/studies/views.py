@@ -28,11 +28,7 @@ BATCH = 16  # objects at once
 
 
 def networks(scale: str) -> list[Experiment]:
-    """The runs of a scale that turn plain images into voxels and whose weights are here.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """The runs of a scale that turn plain images into voxels and whose weights are here; ConfigError for none."""
     runs = with_weights(scale, lambda experiment: experiment.system in ("r2n2", "baselines"))
     if not runs:
         raise ConfigError(f"scale {scale}", "has no trained network", f"run `compress3d sweep --scale {scale}` first")
@@ -83,11 +79,7 @@ def by_order(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, ord
 
 
 def score(store: Store, scale: str = "demo") -> dict:
-    """Score every network of `networks` on the test objects of `store`; writes `results/<scale>/views.json`.
-
-    Raises:
-        ConfigError: no weights of such a network are here.
-    """
+    """Score every network of `networks` on the test objects of `store`; writes `results/<scale>/views.json`."""
     started, trained = time.monotonic(), networks(scale)
     rows = store.select(split="test", clean=True)
     categories = [store.objects[row].category for row in rows]
