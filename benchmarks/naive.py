@@ -52,6 +52,12 @@ def naive_layout(model: nn.Module) -> NaiveLayout:
     )
 
 
+def log_probabilities(model: nn.Module, images: Tensor) -> Tensor:
+    """Log softmax over (empty, occupied), (B, 2, G, G, G): the layout of the authors' public network."""
+    logits = model(images)
+    return torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=1)
+
+
 def naive_reconstruction(weights: dict[str, Tensor], images: Tensor, layout: NaiveLayout) -> Tensor:
     """3D-R2N2. Log probabilities (B, 2, G, G, G) of `Reconstruction` for images (B, V, 3, H, W).
 

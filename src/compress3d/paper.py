@@ -24,10 +24,7 @@ def read_book_file(path: Path) -> Any:
 
 
 def paper(key: str, path: Path | None = None) -> dict[str, Any]:
-    """An entry of `book/paper.yml` by its dotted key: at least `value` and `where`.
-
-    Raises:
-        DataError: the file or the key is missing.
+    """An entry of `book/paper.yml` by its dotted key: at least `value` and `where`; DataError where it is missing.
 
     Example:
         >>> paper("golts2021.table1.ours_60_epochs")["value"]

@@ -16,7 +16,7 @@ class Scale:
     """Sizes of images, grids and channels."""
 
     name: str
-    image_size: int  # side of the square image in pixels, H = W
+    image_size: int  # H = W, pixels
     width: float  # factor on every channel count of the paper's networks
     grid: int  # voxels a side of the reconstructed cube
 
@@ -38,11 +38,7 @@ SCALES = {
 
 
 def scale(name: str) -> Scale:
-    """The scale called `name`.
-
-    Raises:
-        ConfigError: there is no such scale.
-    """
+    """The scale called `name`; ConfigError where there is none."""
     if name not in SCALES:
         raise ConfigError(f"scale {name!r}", "does not exist", f"choose one of {', '.join(SCALES)}")
     return SCALES[name]

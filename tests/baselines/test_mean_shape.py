@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compress3d import paths
-from compress3d.baselines.mean_shape import best_thresholds, evaluate_mean_shape, mean_shapes
+from compress3d.baselines.studies import best_thresholds, evaluate_mean_shape, mean_shapes
 
 
 def test_mean_and_threshold_by_hand(boxes, sources):

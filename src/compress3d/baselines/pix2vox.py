@@ -55,13 +55,8 @@ class ViewEncoder(nn.Module):
     """VGG16-BN up to its eighth convolution, and the tail of Pix2Vox-F.
 
     An image of 224 pixels needs three poolings to reach 28 x 28 cells. A smaller one needs fewer: the last are left
-    out, so that the first, large layers shrink the image as in the paper.
-
-    Args:
-        scale: image size and width.
-
-    Raises:
-        ConfigError: no number of poolings leads from that image to 28 x 28 cells.
+    out, so that the first, large layers shrink the image as in the paper. Where no number of poolings leads to 28 x 28
+    cells, ConfigError is raised.
     """
 
     def __init__(self, scale: Scale):
@@ -69,12 +64,10 @@ class ViewEncoder(nn.Module):
         self.side = scale.image_size * ENLARGED[0] // ENLARGED[1]
         poolings = _halvings(self.side, VGG_SIDE, len(VGG_BLOCKS) - 1)
         if poolings < 0:
-            raise ConfigError(
-                f"images of {scale.image_size} pixels",
-                "do not end at 28 x 28 cells in Pix2Vox",
-                "choose 16, 32, 64 or 128 pixels",
-            )
-        layers, a = [], 3
+            problem = "do not end at 28 x 28 cells in Pix2Vox"
+            raise ConfigError(f"images of {scale.image_size} pixels", problem, "choose 16, 32, 64 or 128 pixels")
+        layers: list[nn.Module] = []
+        a = 3
         for n, block in enumerate(VGG_BLOCKS):
             for b in map(scale.channels, block):
                 layers += [nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(inplace=True)]
@@ -99,13 +92,8 @@ class ViewEncoder(nn.Module):
 class VolumeDecoder(nn.Module):
     """One view's volume: four transposed convolutions from 2^3 to 32^3 cells, each with batch normalisation and ReLU.
 
-    A smaller grid leaves out the first upsamplings: a 3^3 convolution stands in their place.
-
-    Args:
-        scale: grid and width.
-
-    Raises:
-        ConfigError: no number of upsamplings leads to that grid, or the encoder's output does not fill 2^3 cells.
+    A smaller grid leaves out the first upsamplings: a 3^3 convolution stands in their place. Where no number of them
+    leads to that grid, or the encoder's output does not fill 2^3 cells, ConfigError is raised.
     """
 
     def __init__(self, scale: Scale):
@@ -118,7 +106,7 @@ class VolumeDecoder(nn.Module):
         if widths[0] != 2 * scale.channels(TAIL_CHANNELS[-1]):
             raise ConfigError(f"width {scale.width:g}", "does not halve Pix2Vox's channels evenly", "choose 1/2^n")
         self.first = widths[0]
-        stack = []
+        stack: list[nn.Module] = []
         for n, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
             if n < layers - upsamplings:
                 stack.append(nn.Conv3d(a, b, 3, padding=1, bias=False))
@@ -136,11 +124,7 @@ class VolumeDecoder(nn.Module):
 
 
 class Merger(nn.Module):
-    """How far each voxel of a view's volume is to be trusted: five 3^3 convolutions to one score.
-
-    Args:
-        scale: width.
-    """
+    """How far each voxel of a view's volume is to be trusted: five 3^3 convolutions to one score."""
 
     def __init__(self, scale: Scale):
         super().__init__()
@@ -157,11 +141,8 @@ class Merger(nn.Module):
 
 
 def _channels_last(x: Tensor) -> Tensor:
-    """`x`, (B, C, G, G, G), with its channels lying together: in layers of few channels several times as fast on a CPU.
-
-    With one channel either order of memory is the same, and only the strides tell the convolution which to take.
-    """
-    if x.shape[1] == 1:
+    """`x`, (B, C, G, G, G), with its channels lying together: several times as fast on a CPU where they are few."""
+    if x.shape[1] == 1:  # either order of memory is the same; the strides tell the convolution which to take
         return x.squeeze(1).unsqueeze(-1).movedim(-1, 1)
     return x.contiguous(memory_format=torch.channels_last_3d)
 
@@ -170,14 +151,7 @@ def merged_logits(scores: Tensor, logits: Tensor) -> Tensor:
     """Logits of sum_v w_v sigmoid(logits_v), w = softmax of the scores over views, without leaving the log domain.
 
     p and 1 - p are sums of exp(score_v) sigmoid(+-logits_v) over one common denominator, which cancels in their ratio.
-    The authors clamp p to [0, 1], which a weighted mean of probabilities never leaves.
-
-    Args:
-        scores: (B, V, ...), any float dtype; computed in float32 at least.
-        logits: (B, V, ...).
-
-    Returns:
-        (B, ...), finite and with a gradient however sure the views are.
+    Both are (B, V, ...); the result, (B, ...) in float32 at least, is finite and has a gradient however sure they are.
 
     Example:
         >>> merged_logits(torch.zeros(1, 2), torch.tensor([[200.0, 200.0]]))
@@ -192,10 +166,8 @@ def merged_logits(scores: Tensor, logits: Tensor) -> Tensor:
 class Pix2Vox(VoxelNetwork):
     """Pix2Vox-F, with the interface of `Reconstruction`; the order of views does not matter.
 
-    Args:
-        scale: sizes; `paper` gives the published network, which enlarges its images from 128 to 224 pixels. The
-            other scales enlarge by the same factor, 7/4, and have `width` times the channels of every layer but the
-            decoder's last.
+    Scale `paper` gives the published network, which enlarges its images from 128 to 224 pixels. The other scales
+    enlarge by the same factor, 7/4, and have `width` times the channels of every layer but the decoder's last.
 
     Raises:
         ConfigError: the network cannot have these sizes.
@@ -226,11 +198,9 @@ class Pix2Vox(VoxelNetwork):
         """
         side = self.scale.image_size
         if images.ndim != 5 or images.shape[1] < 1 or images.shape[2:] != (3, side, side):
-            raise DataError(
-                f"images of shape {tuple(images.shape)}",
-                f"do not fit Pix2Vox at scale {self.scale.name!r}",
-                f"give (objects, views, 3, {side}, {side}), at least one view",
-            )
+            problem = f"do not fit Pix2Vox at scale {self.scale.name!r}"
+            remedy = f"give (objects, views, 3, {side}, {side}), at least one view"
+            raise DataError(f"images of shape {tuple(images.shape)}", problem, remedy)
         if not images.is_floating_point():
             raise DataError(f"images of {images.dtype}", "are not floats in [0, 1]", "divide them by 255")
         features, logits = self.decoder(self.encoder(images.flatten(0, 1)))

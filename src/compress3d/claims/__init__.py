@@ -28,10 +28,9 @@ FOLDED = '<td style="white-space: normal; vertical-align: top; min-width: 5rem"'
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the scoreboard; shows itself as a table in a notebook.
+    """One line of the scoreboard, with document, id, place and claim of `book/claims.yml`; a table in a notebook.
 
     Attributes:
-        document, id, where, claim: as in `book/claims.yml`.
         verdict: one of `VERDICTS`.
         evidence: our numbers in a sentence; what to run, or the reason that nothing can be run.
         rule: what the verdict is decided by; empty where nothing is decided.

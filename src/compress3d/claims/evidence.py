@@ -30,8 +30,7 @@ class Evidence:
     def results(self, name: str, remedy: str = "") -> dict:
         """Results of an experiment or a study, named without its scale, such as "implicit-r384-s0".
 
-        Raises:
-            Missing: there are none; `remedy` says what makes them, if not `compress3d sweep`.
+        Missing is raised where there are none; `remedy` says what makes them, if not `compress3d sweep`.
         """
         key = f"{self.scale}/{name}"
         if key not in self.found:
@@ -43,11 +42,7 @@ Check = Callable[[Any], Answer]
 
 
 class Checks(dict[str, Check]):
-    """Checks of one document's claims by id; as a decorator, it registers one.
-
-    Args:
-        document: key in `book/claims.yml`, such as "golts2021".
-        evidence: what the checks are handed.
+    """Checks, which are handed `evidence`, of a document of `book/claims.yml` by id; as a decorator, it registers one.
 
     Example:
         >>> claim = Checks("example1999")

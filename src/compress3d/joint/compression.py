@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -127,25 +127,16 @@ class CompressionDecoder(nn.Module):
 
 
 class Coded(NamedTuple):
-    """Everything that N iterations make.
+    """Everything that N iterations make."""
 
-    Attributes:
-        codes: b_t, (B, N, M, H/16, W/16): -1 and +1, floats in [-1, 1] where the binarizer is off.
-        decoded: x^_t, (B, N, 3, H, W), about [0, 1], not clamped.
-    """
-
-    codes: Tensor
-    decoded: Tensor
+    codes: Tensor  # b_t, (B, N, M, H/16, W/16): -1 and +1, floats in [-1, 1] where the binarizer is off
+    decoded: Tensor  # x^_t, (B, N, 3, H, W), about [0, 1], not clamped
 
 
 class TrainedOnIterations(nn.Module):
-    """Training of what holds a compression RNN: N is drawn for each minibatch, and the RNN learns at a rate of its own.
+    """Training of what holds a compression RNN: N is drawn for each minibatch; the RNN learns at a rate of its own."""
 
-    Attributes:
-        training_iterations: fewest and most N.
-    """
-
-    training_iterations: tuple[int, int]
+    training_iterations: tuple[int, int]  # fewest and most N
 
     def loss(self, images: Tensor, occupancy: Tensor, iterations: int) -> LossTerms:
         """Losses of views (B, V, 3, H, W) in [0, 1] and voxels (B, G, G, G), with N iterations."""
@@ -236,14 +227,14 @@ class CompressionRNN(TrainedOnIterations):
         return torch.stack([(decoded + 0.5).clamp(0, 1) for _, decoded in received], 1)
 
     def _iterate(
-        self, iterations: int, x: Tensor | None = None, codes: Tensor | None = None, decode_last: bool = True
+        self, iterations: int, x: Any = None, codes: Tensor | None = None, decode_last: bool = True
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """b_t and x^_t for t = 1 .. N, of a sender's `x`, shifted by 1/2, or a receiver's `codes`.
 
         Without `decode_last`, x^_N is left out and x^_{N-1} given again.
         """
         encoder, decoder = [None] * len(self.encoder.rnns), [None] * len(self.decoder.rnns)
-        decoded: Tensor | float = 0.0  # x^_0
+        decoded: Any = 0.0  # x^_0
         for t in range(iterations):
             if codes is None:
                 residual = x - decoded  # Eq. 11, and r_0 = x

@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 
 def unrolled(steps: int = 4) -> Figure:
-    """A recurrent network as a loop, and the same network unrolled over `steps` time steps (Fig. 1).
-
-    Example:
-        >>> figure = unrolled(steps=4)
-        >>> figure.savefig("unrolled.svg")  # doctest: +SKIP
-    """
+    """A recurrent network as a loop, and the same network unrolled over `steps` time steps (Fig. 1)."""
     figure, ax = draw.canvas(6.6, 2.5)
     left = 0.85
     draw.box(ax, left, 1.25, "$f_w$")
@@ -49,11 +44,7 @@ def unrolled(steps: int = 4) -> Figure:
 
 
 def lstm_cell(output_gate: bool = True) -> Figure:
-    """One step of an LSTM (Fig. 2): the cell state runs along the top, the four gates hang below it.
-
-    Args:
-        output_gate: False leaves it out, as 3D-R2N2 does: h_t = tanh(c_t).
-    """
+    """One step of an LSTM (Fig. 2), with or without `output_gate`, as 3D-R2N2: h_t = tanh(c_t)."""
     figure, ax = draw.canvas(6.6, 3.1)
     top, gate, bottom = 2.5, 1.25, 0.45
     draw.arrow(ax, (0.55, top), (1.35, top))
@@ -89,24 +80,19 @@ def lstm_cell(output_gate: bool = True) -> Figure:
         draw.arrow(ax, (5.2, gate + 0.27), (5.2, gate + 0.05))
         draw.arrow(ax, (4.7, gate - 0.1), (5.05, gate - 0.1))
         draw.arrow(ax, (5.35, gate - 0.1), (6.0, gate - 0.1))
-        draw.word(ax, 6.25, gate - 0.1, r"$\mathbf{h}_t$")
     else:
         draw.line(ax, (5.2, gate + 0.27), (5.2, gate - 0.1))
         draw.arrow(ax, (5.2, gate - 0.1), (6.0, gate - 0.1))
-        draw.word(ax, 6.25, gate - 0.1, r"$\mathbf{h}_t$")
+    draw.word(ax, 6.25, gate - 0.1, r"$\mathbf{h}_t$")
     return figure
 
 
 def pipeline(
     views: Sequence[np.ndarray], occupancy: np.ndarray, code: str = "K floats", binarizer: bool = False
 ) -> Figure:
-    """From views to voxels: 3D-LSTM-3 (Fig. 4), or the implicit model with its binarizer (Fig. 7).
+    """From views, uint8 (H, W, 3), to voxels: 3D-LSTM-3 (Fig. 4), or implicit with its binarizer (Fig. 7).
 
-    Args:
-        views: two or three photographs, uint8 (H, W, 3).
-        occupancy: the grid shown at the end, bool (G, G, G).
-        code: what is written over the arrow into the LSTM.
-        binarizer: put B behind each encoder, and mark what is sent.
+    `code` is written over the arrow into the LSTM.
     """
     count = len(views)
     row = 0.85
@@ -148,14 +134,7 @@ def pipeline(
 def joint(
     views: Sequence[np.ndarray], decoded: Sequence[np.ndarray], occupancy: np.ndarray, direct: bool = False
 ) -> Figure:
-    """From views over a channel to decoded views and voxels: the sequential model (Fig. 5) or the direct one (Fig. 6).
-
-    Args:
-        views: two or three photographs, uint8 (H, W, 3).
-        decoded: what the receiver makes of each, uint8 (H, W, 3).
-        occupancy: the grid shown at the end, bool (G, G, G).
-        direct: feed the codes to the 3D LSTM, where the sequential model feeds decoded views through an encoder.
-    """
+    """From views over a channel to decoded views (H, W, 3) and voxels: sequential (Fig. 5) or direct (Fig. 6)."""
     count, row = len(views), 1.05 if direct else 0.9
     figure, ax = draw.canvas(7.4, row * count + 0.6)
     height = figure.get_figheight()

@@ -27,10 +27,7 @@ class Direct(Unified):
     * D1 (`concatenated=False`): each code is one input, K = m; V N steps, a view's codes in turn.
     * D2 (`concatenated=True`): a view's codes side by side, zeros for those not sent, K = N_max m; V steps.
 
-    Args:
-        concatenated: reading D2 instead of D1.
-        max_iterations: N_max of D2.
-        scale, options: as of `Unified`.
+    N_max is `max_iterations`; other arguments as of `Unified`.
 
     Raises:
         ConfigError: as `Unified`; `read_codes` where there are more codes than D2 has room for.

@@ -20,18 +20,8 @@ from compress3d.joint.implicit import Implicit
 from compress3d.joint.rates import CODE_CELLS, implicit_channels, recurrent_iterations, true_rate
 from compress3d.joint.sequential import Sequential
 from compress3d.layers.initialisation import init_code_conv, init_convlstm_unit_variance
-from compress3d.r2n2.experiments import (
-    OPTIM,
-    SIXTH,
-    THIRD,
-    R2N2Config,
-    VoxelConfig,
-    init_decoder_he,
-    init_r2n2_he,
-    short,
-    trained_alike,
-)
-from compress3d.r2n2.network import Reconstruction
+from compress3d.r2n2.experiments import OPTIM, SIXTH, THIRD, R2N2Config, VoxelConfig, short, trained_alike
+from compress3d.r2n2.network import Reconstruction, init_decoder_he, init_r2n2_he
 from compress3d.scales import Scale
 
 RATES = (48, 96, 128, 192, 384, 480)  # of the implicit runs; the paper's Fig. 8 spans the same range
@@ -61,14 +51,7 @@ def start(model: nn.Module, initialisation: str) -> nn.Module:
 
 @dataclass(frozen=True)
 class ImplicitConfig(VoxelConfig):
-    """The implicit model at one rate.
-
-    Attributes:
-        rate: compression rate c.
-        fully_connected: reading R2 of the encoder.
-        binary: False switches the binarizer off and sends 32-bit floats (Sec. 4.3).
-        initialisation: "he" or "default".
-    """
+    """The implicit model at one rate; settings as of `Implicit`, and an `initialisation`, see `start`."""
 
     rate: float
     fully_connected: bool = False
@@ -93,9 +76,7 @@ class ImplicitConfig(VoxelConfig):
 class Jpeg2000Config(VoxelConfig):
     """3D-LSTM-3 on images out of JPEG 2000, the paper's baseline.
 
-    Attributes:
-        rate: the one rate of every training minibatch (Sec. 4.3); drawn from `JPEG2000_RATES` where None.
-        initialisation: "he" or "default".
+    `rate` is that of every training minibatch (Sec. 4.3); it is drawn from `JPEG2000_RATES` where None.
     """
 
     rate: float | None = None
@@ -120,7 +101,6 @@ class Jpeg2000Config(VoxelConfig):
     def outputs(
         self, model: nn.Module, images: Tensor, points: Sequence[OperatingPoint]
     ) -> Iterator[tuple[OperatingPoint, Output]]:
-        """See `ModelConfig.outputs`."""
         for point in points:
             received = Jpeg2000(point.accounting).send(images, point.rate)
             pixels = to_float(received.images)
@@ -134,9 +114,8 @@ class RecurrentConfig(ModelConfig):
 
     Attributes:
         rate: the one rate that training uses; None: N is drawn for every minibatch.
-        additive: gamma = 1 of Eq. 10.
-        binary: False switches the binarizer off and sends 32-bit floats (Sec. 4.3).
-        initialisation: "he" or "default".
+        additive, binary: see `CompressionRNN`.
+        initialisation: see `start`.
     """
 
     rate: float | None = None
@@ -219,12 +198,7 @@ class CompressionConfig(RecurrentConfig):
 
 @dataclass(frozen=True)
 class UnifiedConfig(RecurrentConfig):
-    """What the sequential and the direct model have in common.
-
-    Attributes:
-        architecture: of the compression RNN.
-        view_weight: "sum" or "mean" of L_comp over views in Eq. 16.
-    """
+    """What the sequential and the direct model have in common; settings as of `compress3d.joint.unified.Unified`."""
 
     architecture: str = "small"
     view_weight: str = "sum"
@@ -272,8 +246,7 @@ def slow(optim: OptimConfig, **changes) -> OptimConfig:
 def _low_rates(scale: str) -> Iterator[Experiment]:
     """Sec. 4.3 at 12:1 and 6:1, binarizer off, JPEG 2000 trained at the one rate.
 
-    Sequential's codec learns at a third of the usual rate here: at 3e-3 it saturated on a flat image (L_comp 0.079 at
-    12:1, mIoU 0.09).
+    Sequential's codec learns at a third of the usual rate here: at 3e-3 it saturated on a flat image.
     """
     third = short(scale, THIRD)
     gentle = third | {"optim": slow(third["optim"], codec_learning_rate=1e-3, codec_warmup=200)}

@@ -100,10 +100,6 @@ def rate_curve(
 
     Raises:
         DataError: see `curve_points`.
-
-    Example:
-        >>> from compress3d import results
-        >>> figure = rate_curve(results.load_shown("demo").values())
     """
     level = None if floor is None else (style.label("mean"), floor)
     return curves.rate_curve(
@@ -118,12 +114,6 @@ def bin_curve(results: Iterable[Mapping], rows: Sequence[int], dark: bool = Fals
 
     Raises:
         DataError: there is no object, the results are of different objects, or see `curve_points`.
-
-    Example:
-        >>> from compress3d import metrics, results
-        >>> found = results.load_shown("demo")
-        >>> iou = found["demo/uncompressed-s0"]["points"][0]["iou"]
-        >>> figure = bin_curve(found.values(), metrics.bins(iou)[4])
     """
     found = list(results)
     if not len(rows):
@@ -152,10 +142,6 @@ def loss_curve(
 
     Raises:
         DataError: `key` is no loss of images, or see `curve_points`.
-
-    Example:
-        >>> from compress3d.results import load
-        >>> figure = loss_curve({"random N": load("demo/small-600-s0"), "constant N": load("demo/small-r48-600-s0")})
     """
     if key not in LOSSES:
         raise DataError(f"key {key!r}", "is no loss of images", f"choose one of {', '.join(LOSSES)}")

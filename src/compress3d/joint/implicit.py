@@ -26,14 +26,10 @@ class Implicit(Reconstruction):
     * R1 (`fully_connected=False`): conv6 has C = K/4 channels and its 2 x 2 x C output is binarized.
     * R2 (`fully_connected=True`): a K -> K fully connected layer stands between, as in the uncompressed network.
 
-    Args:
-        scale: sizes.
-        rate: compression rate c, one of those for which K/4 is a whole number (within 0.5 %).
-        fully_connected: reading R2 instead of R1.
-        binary: False sends K 32-bit floats instead (Sec. 4.3, rates 12 and 6).
+    Where not `binary`, K 32-bit floats are sent instead (Sec. 4.3, rates 12 and 6).
 
     Raises:
-        ConfigError: no whole number of channels gives that rate.
+        ConfigError: no whole number K/4 of channels gives that rate within 0.5 %.
 
     Example:
         >>> from compress3d.scales import scale

@@ -41,5 +41,6 @@ def received_images(
                 point = experiment.operating_point(rate)
             except ConfigError:  # N_original has no 384:1
                 continue
-            found[label][rate] = output(experiment, model, images[:, None], point).images[:, 0]
+            decoded = output(experiment, model, images[:, None], point).images
+            found[label][rate] = None if decoded is None else decoded[:, 0]
     return found

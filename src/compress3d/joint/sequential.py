@@ -20,8 +20,6 @@ class Sequential(Unified):
     ```
     The decoded view is clamped to [0, 1] in evaluation only: in training a clamp would kill gradients.
 
-    Args and errors: as of `Unified`.
-
     Example:
         >>> import torch
         >>> from compress3d.scales import scale

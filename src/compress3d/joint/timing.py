@@ -25,7 +25,7 @@ from compress3d.joint.implicit import Implicit
 from compress3d.joint.sequential import Sequential
 from compress3d.losses import compression_loss
 from compress3d.r2n2.network import Reconstruction
-from compress3d.scales import scale
+from compress3d.scales import scale as sizes
 
 VIEWS, ITERATIONS = 5, 4  # "a typical scenario", Sec. 4.4
 BASELINE = "separate"  # N_original, then 3D-LSTM-3: what the paper's percentages compare with
@@ -61,7 +61,7 @@ def blocks(
     "direct" decodes its images too, as the paper counts it; "direct_voxels" leaves out what only people look at.
     N_original makes `iterations`, N_small `small_iterations`.
     """
-    size = scale(scale_name)
+    size = sizes(scale_name)
 
     def decoded(model: CompressionRNN, x: Tensor, N: int) -> Tensor:
         return model(x.flatten(0, 1), N).decoded
@@ -119,36 +119,24 @@ def passes(model: Any, run: Callable[..., Tensor], x: Tensor, truth: Tensor, ite
     return {"forward": forward, "prepare": prepare, "backward": backward}
 
 
-def measure(
-    scale_name: str = "paper",
-    batch: int = 1,
-    same_rate: bool = False,
-    repeats: int = 5,
-    device: str | None = None,
-) -> dict:
-    """Milliseconds, multiply-adds and savings of every block.
+def measure(scale_name: str, device: str, same_rate: bool = False, repeats: int = 5) -> dict[str, Any]:
+    """Milliseconds, medians of so many rounds, multiply-adds and savings of every block, for the views of one object.
 
-    Args:
-        scale_name: sizes; "paper" is Table 3's.
-        batch: objects.
-        same_rate: let N_small take twice the iterations: with half the bits in each, that is the same rate.
-        repeats: rounds; the median counts.
-        device: "cpu" or "cuda"; a GPU where there is one.
+    With `same_rate`, N_small takes twice the iterations: with half the bits in each, that is the same rate.
 
     Returns:
         `rows`: name -> `forward` and `backward` in ms, `gmac`, and `saving_forward`, `saving_backward`, per cent of the
         time of `separate`; and the conditions.
     """
-    kind = torch.device(device or _best_device())
-    size, small = scale(scale_name), (2 if same_rate else 1) * ITERATIONS
-    x = torch.rand(batch, VIEWS, 3, size.image_size, size.image_size, device=kind)
-    truth = torch.rand(batch, *(size.grid,) * 3, device=kind) > 0.9
-    found = {name: (model.to(kind), run) for name, (model, run) in blocks(scale_name, ITERATIONS, small).items()}
-    calls = {}
+    size, small = sizes(scale_name), (2 if same_rate else 1) * ITERATIONS
+    x = torch.rand(1, VIEWS, 3, size.image_size, size.image_size, device=device)
+    truth = torch.rand(1, *(size.grid,) * 3, device=device) > 0.9
+    found = {name: (model.to(device), run) for name, (model, run) in blocks(scale_name, ITERATIONS, small).items()}
+    calls: dict[str, Callable[[], object]] = {}
     for name, (model, run) in found.items():
         N = ITERATIONS if name in ("separate", "compression_original") else small
         calls |= {f"{name}/{way}": call for way, call in passes(model, run, x, truth, N).items()}
-    times = alternate(calls, repeats, torch.cuda.synchronize if kind.type == "cuda" else lambda: None)
+    times = alternate(calls, repeats, torch.cuda.synchronize if device == "cuda" else lambda: None)
     rows = {}
     for name, (model, run) in found.items():
         rows[name] = {"gmac": multiply_adds(run, model.eval(), x)}
@@ -156,27 +144,26 @@ def measure(
             rows[name][way] = times[f"{name}/{way}"]
             rows[name][f"saving_{way}"] = 100 * (1 - times[f"{name}/{way}"] / times[f"{BASELINE}/{way}"])
     return {
-        "rows": rows, "scale": scale_name, "batch": batch, "views": VIEWS, "iterations": ITERATIONS,
+        "rows": rows, "scale": scale_name, "batch": 1, "views": VIEWS, "iterations": ITERATIONS,
         "small_iterations": small, "repeats": repeats, "threads": torch.get_num_threads(),
     }  # fmt: skip
 
 
-def _best_device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def run(scale: str = "paper", repeats: int = 5, device: str | None = None) -> Iterator[str]:
+    """Time every block and joint model, forward and backward (Table 3), on "cpu" or "cuda".
 
-
-def table3(scale_name: str = "paper", repeats: int = 5, device: str | None = None) -> dict:
-    """Table 3 as the paper counts (4 iterations each) and at one rate; writes results/<scale>/timing-<device>.json."""
+    As the paper counts, 4 iterations each, and at one rate; writes `results/<scale>/timing-<device>.json`.
+    """
     started = time.monotonic()
-    kind = device or _best_device()
-    run_id = f"{scale_name}/timing-{kind}"
+    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    run_id = f"{scale}/timing-{kind}"
+    found = {name: measure(scale, kind, name == "same_rate", repeats) for name in ("as_printed", "same_rate")}
     data = {
-        "experiment": {**results.study_record(scale_name, "timing", "timing"), "id": run_id},
+        "experiment": {**results.study_record(scale, "timing", "timing"), "id": run_id},
         "points": [],  # nothing here belongs on a curve of results
-        "as_printed": measure(scale_name, repeats=repeats, device=kind),
-        "same_rate": measure(scale_name, repeats=repeats, device=kind, same_rate=True),
+        **found,
         "provenance": {
-            "commands": [f"compress3d study timing --scale {scale_name} --device {kind}"],
+            "commands": [f"compress3d study timing --scale {scale} --device {kind}"],
             "device": torch.cuda.get_device_name() if kind == "cuda" else f"{platform.machine()} CPU",
             "precision": "float32",
             "commit": commit(),
@@ -185,14 +172,7 @@ def table3(scale_name: str = "paper", repeats: int = 5, device: str | None = Non
         },
     }
     results.save(run_id, data)
-    return results.load(run_id)
-
-
-def run(scale: str = "paper", repeats: int = 5, device: str | None = None) -> Iterator[str]:
-    """Time every block and joint model, forward and backward (Table 3), on "cpu" or "cuda"."""
-    found = table3(scale, repeats, device)
-    for name in ("as_printed", "same_rate"):
-        of = found[name]
+    for name, of in found.items():
         yield f"{name}: {of['iterations']} iterations of N_original, {of['small_iterations']} of N_small"
         for block, row in of["rows"].items():
             both = [f"{w} {row[w]:8.1f} ms ({row[f'saving_{w}']:5.1f} % less)" for w in ("forward", "backward")]

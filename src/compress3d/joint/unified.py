@@ -15,9 +15,7 @@ from compress3d.scales import Scale
 class Unified(TrainedOnIterations):
     """A compression RNN whose codes or images are read by a network that makes voxels.
 
-    Args:
-        scale, architecture, options: of the compression RNN, see `CompressionRNN`.
-        view_weight: "sum" adds L_comp of the views up, as Eq. 16 reads; "mean" averages.
+    All arguments are those of `CompressionRNN` but `view_weight`, see `compress3d.losses.joint_loss`.
 
     Raises:
         ConfigError: there is no such architecture or view weight.

@@ -23,10 +23,9 @@ class _StraightThrough(torch.autograd.Function):
 def binarize(
     x: Tensor, stochastic: bool, generator: torch.Generator | None = None, shard: tuple[int, int] = (0, 1)
 ) -> Tensor:
-    """Bits of `x`.
+    """Bits of `x`, values in [-1, 1], any shape.
 
     Args:
-        x: values in [-1, 1], any shape, the output of a tanh.
         stochastic: draw as in Eq. 13 (training) rather than take the sign (test; sign(0) is +1).
         generator: source of the draws, on the device of `x`; the global one where None.
         shard: (rank, world size) where `x` holds one process's rows of a minibatch: draw for all rows, keep these.
@@ -48,8 +47,7 @@ def binarize(
 class Binarizer(nn.Module):
     """B of Fig. 3 without learned parameters: stochastic in training mode, deterministic in evaluation mode.
 
-    `generator` may be set by a training loop so that a resumed run draws the same bits, `shard` so that several
-    processes together draw what one would.
+    A training loop sets `generator`, so that a resumed run draws the same bits, and `shard`, see `binarize`.
     """
 
     def __init__(self):

@@ -10,6 +10,8 @@ Each unit has its own matrices W for the view's code; * convolves the grid.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -31,11 +33,12 @@ class ConvGRU3D(UnitGrid):
         self.candidate_map = nn.Conv3d(hidden_channels, hidden_channels, kernel, padding=kernel // 2)
 
     def step(self, inputs: Tensor, h: Tensor | None) -> tuple[Tensor, Tensor]:
-        N = self.hidden_channels
+        N, biases = self.hidden_channels, (self.hidden_map.bias, self.candidate_map.bias)
         gates, candidate = inputs[:, : 2 * N], inputs[:, 2 * N :]
         if h is None:  # h_0 = 0: only the biases of the hidden maps are left
-            u = torch.sigmoid(gates[:, :N] + self.hidden_map.bias[:N].view(-1, 1, 1, 1))
-            h = (1 - u) * torch.tanh(candidate + self.candidate_map.bias.view(-1, 1, 1, 1))
+            b_u, b_n = (cast(Tensor, bias)[:N].view(-1, 1, 1, 1) for bias in biases)
+            u = torch.sigmoid(gates[:, :N] + b_u)
+            h = (1 - u) * torch.tanh(candidate + b_n)
         else:
             u, r = torch.sigmoid(gates + self.hidden_map(h)).chunk(2, dim=1)
             h = u * h + (1 - u) * torch.tanh(candidate + self.candidate_map(r * h))

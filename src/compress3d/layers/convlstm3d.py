@@ -59,6 +59,7 @@ class ConvLSTM3D(UnitGrid):
         self.hidden_map = nn.Conv3d(hidden_channels, 3 * hidden_channels, kernel, padding=kernel // 2)
 
     def step(self, inputs: Tensor, state: State | None) -> tuple[State, Tensor]:
+        assert self.hidden_map.bias is not None
         if state is None:  # h_0 = 0: only the bias of the hidden map is left, and f * c_0 = 0
             gates = inputs + self.hidden_map.bias.view(1, -1, 1, 1, 1)
         else:

@@ -4,8 +4,9 @@ and five of decoder little of an image is left at the start, and the first hundr
 from __future__ import annotations
 
 import math
+from typing import Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from compress3d.layers.convlstm3d import UnitGrid
 from compress3d.layers.recurrent import ConvLSTMCell
@@ -27,7 +28,7 @@ def init_he_normal(module: nn.Module) -> None:
             nn.init.kaiming_normal_(layer.weight, a=SLOPE)
             if isinstance(layer, UpsampleConv3d) and layer.mode == "zeros":
                 layer.weight.data *= math.sqrt(8)
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(cast(Tensor, layer.bias))
 
 
 def init_msra_normal(module: nn.Module) -> None:
@@ -69,7 +70,7 @@ def init_convlstm_unit_variance(module: nn.Module) -> None:
             _normal(cell.W_h, 0.5 / HIDDEN_RMS)
 
 
-def init_code_conv(encoder: nn.Module) -> None:
+def init_code_conv(encoder: Any) -> None:
     """Draw the weights of the 1 x 1 convolution that makes N_original's code so that tanh sees about unit variance.
 
     It stands behind an LSTM's small output: with PyTorch's default its code has an RMS of 0.09, and nine bits of ten

@@ -19,15 +19,9 @@ State = tuple[Tensor, Tensor]  # h and c
 def unroll(
     cell: Callable[[Tensor, AnyState | None], tuple[AnyState, Tensor]], inputs: Tensor, state: AnyState | None = None
 ) -> tuple[list[Tensor], AnyState | None]:
-    """Read a sequence.
+    """Read a sequence x_1 to x_T, (B, T, ...) -> y_1 to y_T, and the state to go on from.
 
-    Args:
-        cell: one step f_w, x_t and the state before -> the state after and y_t.
-        inputs: (B, T, ...), x_1 to x_T.
-        state: before the first step; the cell takes None for zeros.
-
-    Returns:
-        y_1 to y_T, and the state to go on from.
+    The cell is one step f_w: x_t and the state before, None for zeros -> the state after and y_t.
 
     Example:
         >>> outputs, (h, c) = unroll(LSTMCell(3, 5), torch.zeros(7, 10, 3))
@@ -108,11 +102,8 @@ class LSTMCell(nn.Module):
 class ConvLSTMCell(nn.Module):
     """Convolutional LSTM (Shi 2015): the matrices of the gates become convolutions; as in Toderici 2017 (Sec. 2.2).
 
-    Args:
-        in_channels, hidden_channels: channels of x_t and of h_t.
-        kernel, hidden_kernel: odd sizes of the convolutions on x_t and on h_{t-1}.
-        stride: of the convolution on x_t; h_t is that much smaller than x_t.
-        bias: off in the compression networks of the paper.
+    Odd kernels on x_t and on h_{t-1}; h_t is `stride` times smaller than x_t. The paper's compression networks have
+    no bias.
 
     Example:
         >>> (h, c), y = ConvLSTMCell(3, 8, stride=2)(torch.zeros(1, 3, 16, 16))

@@ -24,13 +24,9 @@ _FOLD = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
 
 
 def fold_kernel(weight: Tensor) -> Tensor:
-    """Kernel of the stride-2 transposed convolution equal to nearest x2 upsampling and a 3^3 convolution.
+    """Kernel of the transposed convolution (stride 2, padding 1) equal to nearest x2 upsampling and a 3^3 convolution.
 
-    Args:
-        weight: (out, in, 3, 3, 3) of the convolution with padding 1.
-
-    Returns:
-        (in, out, 4, 4, 4) for a transposed convolution with stride 2 and padding 1.
+    (out, in, 3, 3, 3) of the convolution with padding 1 -> (in, out, 4, 4, 4).
     """
     fold = _FOLD.to(weight)
     for _ in range(3):  # fold the third dimension and move it to the end: three turns bring the order back
@@ -48,12 +44,7 @@ def upsample(x: Tensor, mode: str) -> Tensor:
 
 
 class UpsampleConv3d(nn.Conv3d):
-    """x2 upsampling and a convolution of kernel 1 or 3, with the parameters of that convolution.
-
-    Args:
-        in_channels, out_channels: of the convolution.
-        kernel: 3, or 1 for shortcuts.
-        mode: "nearest" or "zeros".
+    """x2 upsampling, "nearest" or by "zeros", and a convolution of kernel 3, or 1 for shortcuts, with its parameters.
 
     Example:
         >>> UpsampleConv3d(4, 2)(torch.zeros(1, 4, 8, 8, 8)).shape
@@ -69,8 +60,8 @@ class UpsampleConv3d(nn.Conv3d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, D, H, W) -> (B, out, 2D, 2H, 2W)."""
         if self.mode == "zeros":
-            kernel = self.weight.flip(2, 3, 4).transpose(0, 1)
-            return F.conv_transpose3d(x, kernel, self.bias, stride=2, padding=self.padding, output_padding=1)
+            kernel, padding = self.weight.flip(2, 3, 4).transpose(0, 1), self.kernel_size[0] // 2
+            return F.conv_transpose3d(x, kernel, self.bias, stride=2, padding=padding, output_padding=1)
         if self.kernel_size == (1, 1, 1):  # a copy of each result: an eighth of the work
             return upsample(super().forward(x), self.mode)
         return F.conv_transpose3d(x, fold_kernel(self.weight), self.bias, stride=2, padding=1)

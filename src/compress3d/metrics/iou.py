@@ -53,18 +53,12 @@ def negative_log_likelihood(probability: np.ndarray, occupancy: np.ndarray) -> n
 
 
 class ObjectScores(NamedTuple):
-    """What `summarise` needs of each of N reconstructed objects, so that no grid has to be kept.
+    """What `summarise` needs of each of N reconstructed objects, so that no grid has to be kept."""
 
-    Attributes:
-        intersection, union: voxels at the paper's threshold, (N,).
-        thresholds: IoU at each of `THRESHOLDS`, (N, T).
-        loss: L_3D of Eq. 15, (N,).
-    """
-
-    intersection: np.ndarray
+    intersection: np.ndarray  # voxels at the paper's threshold, (N,)
     union: np.ndarray
-    thresholds: np.ndarray
-    loss: np.ndarray
+    thresholds: np.ndarray  # IoU at each of `THRESHOLDS`, (N, T)
+    loss: np.ndarray  # L_3D of Eq. 15, (N,)
 
 
 def object_scores(probability: np.ndarray, occupancy: np.ndarray) -> ObjectScores:

@@ -21,9 +21,6 @@ EXACT_SIGNS = 16  # objects up to which all 2^n signs are tried
 def bins(iou: ArrayLike, count: int = 7) -> list[np.ndarray]:
     """Rows of the objects in each of `count` bins of equal width over [0, 1] (Sec. 4.2).
 
-    The paper's seven bins have deviations of about 0.04 each, which is that of even values in a bin a seventh wide:
-    (1/7) / sqrt(12) = 0.041.
-
     Each holds its lower edge; the last one also holds 1. Lowest first; empty where no object falls.
 
     Example:
@@ -97,11 +94,9 @@ class Difference:
     """First minus second model on the same objects, with its 95 % interval, and what it shows.
 
     Attributes:
-        mean: over the objects.
-        low, high: ends of the paired bootstrap interval.
+        mean, low, high: over the objects, and ends of the paired bootstrap interval.
         p: of the sign-flip test; None from 12 objects up, where the interval decides.
-        first, second: labels of the models.
-        rate: nominal compression rate, where there is one.
+        first, second, rate: labels of the models, and nominal compression rate, where there is one.
         lower_is_better: the values are losses.
     """
 

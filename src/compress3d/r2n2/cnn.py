@@ -45,19 +45,16 @@ def occupancy_logits(classify: nn.Conv3d, features: Tensor) -> Tensor:
     the two kernels does: half of the last layer's work.
     """
     weight, bias = classify.weight, classify.bias
+    assert bias is not None
     return F.conv3d(features, weight[1:] - weight[:1], bias[1:] - bias[:1], padding=1).squeeze(1)
 
 
 class Encoder(nn.Module):
     """E3D without its fully connected layer: six convolutions, each with max pooling and LeakyReLU.
 
-    128 pixels need the paper's six poolings to reach 2 x 2. A smaller image needs fewer: the poolings
-    before the last are left out, so that the first, expensive layers shrink the image as in the paper.
-
-    Args:
-        scale: image size and width.
-        channels: C, channels of the last convolution.
-        padded: pooling as in the original 3D-R2N2, with one cell of padding; without, K = 4C.
+    128 pixels need the paper's six poolings to reach 2 x 2. A smaller image needs fewer: the poolings before the last
+    are left out, so that the first, expensive layers shrink the image as in the paper. The last convolution has C =
+    `channels`; without the cell of padding of the original's poolings, K = 4C.
     """
 
     def __init__(self, scale: Scale, channels: int, padded: bool = False):
@@ -86,11 +83,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """D3D: the hidden state (B, N_h, 4, 4, 4) to two scores a voxel.
 
-    Three x2 upsamplings lead to 32^3; a smaller grid leaves out the first ones.
-
-    Args:
-        scale: grid and width.
-        upsampling: "nearest" or "zeros", see `compress3d.layers.upsampling`.
+    Three x2 upsamplings, "nearest" or by "zeros", lead to 32^3; a smaller grid leaves out the first ones.
     """
 
     def __init__(self, scale: Scale, upsampling: str = "nearest"):

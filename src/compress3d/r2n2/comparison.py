@@ -78,7 +78,7 @@ def architectures(scale_name: str = "paper") -> Table:
     def millions(module: torch.nn.Module) -> float:
         return parameter_count(module) / 1e6
 
-    rows = []
+    rows: list[list] = []
     with torch.device("meta"):
         for key, network in NETWORKS.items():
             model = Reconstruction(scale(scale_name), key)
@@ -148,14 +148,10 @@ def iou_at(scale_name: str, study: Mapping, views: int) -> dict[str, np.ndarray]
 
 
 def differences(iou: Mapping[str, np.ndarray], caption: str = "") -> Table:
-    """Every pair of `COMPARISONS` on the same objects: published difference, ours with its interval, and the verdict.
+    """Every pair of `COMPARISONS`: published difference, ours with its interval, and the verdict.
 
-    Ours is the mean over trainings; the interval is over objects, and knows nothing of the luck of a training, so each
-    training's difference stands beside it.
-
-    Args:
-        iou: network -> IoU (S, N) of S trainings and N objects, the same objects in the same order.
-        caption: one line above the table.
+    `iou` is (S, N) for each network, of S trainings and the same N objects. Ours is the mean over trainings; the
+    interval is over objects, and knows nothing of the luck of a training, so each one's difference stands beside it.
 
     Raises:
         DataError: the networks have different numbers of objects.
@@ -178,11 +174,7 @@ def differences(iou: Mapping[str, np.ndarray], caption: str = "") -> Table:
 
 
 def with_and_without_memory(one: Mapping[str, Sequence[float]], five: Mapping[str, Sequence[float]]) -> Table:
-    """Each pair of `COMPARISONS` from one view, where the kernel plays no part, from five, and what four more change.
-
-    Args:
-        one, five: network -> IoU of each object from one view and from five, mean over trainings.
-    """
+    """Each pair of `COMPARISONS` from one view, where the kernel plays no part, from five, and what four change."""
     rows = []
     for first, second, _ in COMPARISONS:
         cells: list[str | None] = [None] * 3
@@ -308,13 +300,13 @@ def categories(study: Mapping, scale_name: str) -> Table:
     shapenet = [printed(f"xie2019.{key}") for key in ("r2n2_by_category", "pix2vox_f_by_category")]
     pascal = [printed(f"choy2016.{key}") for key in ("pascal_kar", "pascal_res3d_gru_3")]
 
-    def row(label: str, category: str | None, photographed: str | None) -> list:
+    def row(label: str, category: str, photographed: str) -> list:
         mine = [ours[n]["by_category"].get(category) if n in ours else None for n in names]
         theirs = [*(of.get(category) for of in shapenet), *(of.get(photographed) for of in pascal)]
         return [label, tested.count(category) or None, *mine, *theirs]
 
-    rows = [row(c, c, PASCAL.get(c)) for c in (*shapenet[0], "bike")]
-    rows += [row(p, None, p) for p in pascal[0] if p not in (*PASCAL.values(), "mean")]
+    rows = [row(c, c, PASCAL.get(c, "")) for c in (*shapenet[0], "bike")]
+    rows += [row(p, "", p) for p in pascal[0] if p not in (*PASCAL.values(), "mean")]
     objects = {c: entry["value"] for c, entry in paper("xie2019.test_objects").items()}
     means = [float(np.average(list(of.values()), weights=[objects[c] for c in of])) for of in shapenet]
     rows.append(["mean of all", len(tested), *(ours[n]["miou"] if n in ours else None for n in names), *means,

@@ -102,12 +102,8 @@ def to_theano(model: Reconstruction) -> list[np.ndarray]:
 def from_theano(model: Reconstruction, weights: list[np.ndarray]) -> Reconstruction:
     """Load the original's list of arrays into `model`, in place.
 
-    The original is `Reconstruction(scale("paper"), "gru-3" or "res-gru-3", upsampling="zeros", padded=True)`.
-
-    Args:
-        model: the network that the arrays are of.
-        weights: contents of its `.npy` file, a pickled list: `np.load(path, allow_pickle=True)`, of files that you
-            trust.
+    The original is `Reconstruction(scale("paper"), "gru-3" or "res-gru-3", upsampling="zeros", padded=True)`, and
+    `weights` what its `.npy` file holds, a pickled list: `np.load(path, allow_pickle=True)`, of files that you trust.
 
     Raises:
         CheckpointError: too few or too many arrays, or one of another shape.
@@ -132,20 +128,13 @@ GATE_KEYS = ("fc_layer.weight", "conv3d.weight", "bias")
 
 
 class Gate(NamedTuple):
-    """One gate of the recurrence: rows of this package's matrices, which share their memory.
-
-    Attributes:
-        name: as in the ports.
-        W_x, W_h: (N_h 4^3, K) and (N_h, N_h, k, k, k).
-        bias: (N_h,).
-        by_unit: the LSTM's second bias, (N_h, 4, 4, 4).
-    """
+    """One gate of the recurrence under its public name: rows of this package's matrices, which share their memory."""
 
     name: str
-    W_x: Tensor
-    W_h: Tensor
-    bias: Tensor
-    by_unit: Tensor | None
+    W_x: Tensor  # (N_h 4^3, K)
+    W_h: Tensor  # (N_h, N_h, k, k, k)
+    bias: Tensor  # (N_h,)
+    by_unit: Tensor | None  # the LSTM's second bias, (N_h, 4, 4, 4)
 
     @property
     def b(self) -> Tensor:

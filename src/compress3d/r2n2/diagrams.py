@@ -15,14 +15,9 @@ if TYPE_CHECKING:
 def draw_units(
     ax: Axes, unit: tuple[int, int, int] = (1, 1, 0), side: int = 4, colours: tuple[str, str] = ("#e0731d", "#b9c2cf")
 ) -> None:
-    """The grid of LSTM units as cubes, one of them marked.
+    """The grid of LSTM units as cubes on ordinary axes, one of them marked, in two colours.
 
-    Args:
-        ax: ordinary axes; its frame is switched off.
-        unit: index (x, y, z) of the marked unit; one with x = 0, y = side - 1 or z = 0 can be seen from the default
-            camera.
-        side: units a side.
-        colours: of the marked unit and of the others.
+    A `unit` (x, y, z) with x = 0, y = side - 1 or z = 0 can be seen from the default camera.
     """
     # The default camera looks from -x, +y, -z: sorted by these, later units cover earlier ones and never the reverse.
     x, y, z = np.indices((side, side, side))

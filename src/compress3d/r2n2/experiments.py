@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from compress3d.codecs.channel import OperatingPoint, Output
 from compress3d.data.loader import to_float
 from compress3d.engine.experiment import DATA, DataConfig, Experiment, ModelConfig, OptimConfig, register
-from compress3d.layers.initialisation import init_he_normal, init_msra_normal
-from compress3d.r2n2.network import NETWORKS, Reconstruction
-from compress3d.r2n2.residual import ResidualDecoder
+from compress3d.layers.initialisation import init_msra_normal
+from compress3d.r2n2.network import NETWORKS, Reconstruction, init_r2n2_he
 from compress3d.scales import Scale
 
 UNCOMPRESSED = "lstm-3"  # 3D-LSTM-3, called "uncompressed" here: the main paper compares everything with it
@@ -48,14 +47,10 @@ class VoxelConfig(ModelConfig):
 
 @dataclass(frozen=True)
 class R2N2Config(VoxelConfig):
-    """One of Choy's networks.
+    """One of Choy's networks; settings as of `Reconstruction`.
 
-    Attributes:
-        network: one of `NETWORKS`.
-        upsampling: of the decoder, "nearest" (the main paper's code) or "zeros" (the original).
-        padded: pooling of the encoder with a cell of padding (the original).
-        initialisation: "he" (see `init_r2n2_he`), "default" (PyTorch's, as the main paper's code), or "msra" (the
-            original 3D-R2N2's).
+    `initialisation` is "he" (see `init_r2n2_he`), "default" (PyTorch's, as the main paper's code), or "msra" (the
+    original 3D-R2N2's).
     """
 
     network: str = UNCOMPRESSED
@@ -81,19 +76,6 @@ class R2N2Config(VoxelConfig):
         return [OperatingPoint(24 * scale.image_size**2 / (32 * K), "floats", None, K)]
 
 
-def init_r2n2_he(model: Reconstruction) -> None:
-    """He initialisation of encoder, decoder and fully connected layer, as far as `model` has them."""
-    init_he_normal(model.encoder)
-    init_decoder_he(model.decoder)
-    if model.fc is not None:
-        init_he_normal(model.fc)
-
-
-def init_decoder_he(decoder: nn.Module) -> None:
-    """He initialisation of a decoder but for its classifier, whose small start gives probabilities near 1/2."""
-    init_he_normal(decoder.stages if isinstance(decoder, ResidualDecoder) else decoder.convs)
-
-
 def short(scale: str, steps: dict[str, int]) -> dict[str, Any]:
     """Tag and optimisation of a shorter schedule, whose steps the tag names."""
     return {"tag": str(steps[scale]), "optim": replace(OPTIM[scale], steps=steps[scale])}
@@ -101,7 +83,8 @@ def short(scale: str, steps: dict[str, int]) -> dict[str, Any]:
 
 def trained_alike(system: str, model: ModelConfig, scale: str, **more: Any) -> Experiment:
     """A model with the common recipe, or with `more` of an experiment's fields."""
-    return Experiment(system, scale, model, **{"data": VOXEL_DATA[scale], "optim": OPTIM[scale]} | more)
+    common: dict[str, Any] = {"data": VOXEL_DATA[scale], "optim": OPTIM[scale]}
+    return Experiment(system, scale, model, **common | more)
 
 
 experiment = partial(trained_alike, "r2n2")

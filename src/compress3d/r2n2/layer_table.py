@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,16 +12,10 @@ from compress3d.figures.tables import Table
 from compress3d.layers.upsampling import UpsampleConv3d
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One layer of a network.
+class Layer(NamedTuple):
+    """One layer of a network: its name in the `state_dict`, and what it is, such as "conv 3x3".
 
-    Attributes:
-        name: as in the model's `state_dict`.
-        kind: what it is, such as "conv 3x3".
-        shape: of its output for one object, without the batch dimension.
-        parameters: weights and biases.
-        macs: multiply-adds of one call for one object (of one view, for the layers before the decoder).
+    `shape` is that of its output for one object, `macs` the multiply-adds of one call (of one view before the decoder).
     """
 
     name: str
@@ -31,7 +25,7 @@ class Layer:
     macs: int
 
 
-def _layer_cost(layer: nn.Module, inputs: Tensor, output: Tensor) -> tuple[str, int]:
+def _layer_cost(layer: Any, inputs: Tensor, output: Tensor) -> tuple[str, int]:
     """Name of the kind of layer, and multiply-adds for one item of the batch; additions of biases are not counted."""
     if isinstance(layer, UpsampleConv3d):
         # 4^3 taps of the folded kernel at each input voxel, where upsampling first would take 27 at each output voxel
@@ -41,14 +35,10 @@ def _layer_cost(layer: nn.Module, inputs: Tensor, output: Tensor) -> tuple[str, 
     return f"conv {'x'.join(map(str, layer.kernel_size))}", layer.weight.numel() * output.shape[2:].numel()
 
 
-def layers(model: nn.Module, image_size: int) -> list[Layer]:
+def layers(model: Any, image_size: int) -> list[Layer]:
     """Layers of a reconstruction network in the order in which data meets them.
 
     Run it on the "meta" device, where tensors have shapes but no values: the paper's network then costs nothing.
-
-    Args:
-        model: `Reconstruction` or a model made from it.
-        image_size: H = W of a view.
 
     Example:
         >>> from compress3d.r2n2.network import Reconstruction
@@ -81,7 +71,7 @@ def layers(model: nn.Module, image_size: int) -> list[Layer]:
             handle.remove()
     if "lstm.input_map" in found:  # called for the two views at once, a matrix product a view
         first = found["lstm.input_map"]
-        found["lstm.input_map"] = Layer(first.name, first.kind, first.shape[-1:], first.parameters, first.macs)
+        found["lstm.input_map"] = first._replace(shape=first.shape[-1:])
     return list(found.values())
 
 
@@ -91,8 +81,8 @@ def layer_table(found: list[Layer], caption: str = "") -> Table:
         [at.name, at.kind, " × ".join(map(str, at.shape)), f"{at.parameters:,}", f"{at.macs / 1e6:,.1f}"]
         for at in found
     ]
-    total = sum(at.parameters for at in found), sum(at.macs for at in found)
-    rows.append(["together", "", "", f"{total[0]:,}", f"{total[1] / 1e6:,.1f}"])
+    parameters, macs = cost(found, "")
+    rows.append(["together", "", "", f"{parameters:,}", f"{macs / 1e6:,.1f}"])
     return Table(["layer", "kind", "output", "parameters", "million multiply-adds"], rows, caption)
 
 

@@ -10,8 +10,8 @@ views (B, V, 3, H, W) -> encoder E3D, each view -> codes (B, V, K) -> 3D LSTM or
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -20,6 +20,7 @@ from compress3d.engine.step import Step
 from compress3d.errors import ConfigError
 from compress3d.layers.convgru3d import ConvGRU3D
 from compress3d.layers.convlstm3d import ConvLSTM3D
+from compress3d.layers.initialisation import init_he_normal
 from compress3d.losses import LossTerms, occupancy_loss
 from compress3d.r2n2.cnn import CODE_SIDE, HIDDEN_CHANNELS, LSTM_GRID, Decoder, Encoder
 from compress3d.r2n2.residual import ResidualDecoder, ResidualEncoder
@@ -28,19 +29,12 @@ from compress3d.scales import Scale
 
 @dataclass(frozen=True)
 class Network:
-    """What sets one of Choy's networks apart.
+    """What sets one of Choy's networks apart."""
 
-    Attributes:
-        name: as in the paper's table.
-        gru: a 3D GRU instead of the 3D LSTM.
-        kernel: of the convolution on the hidden state; 1 gives a unit no spatial support.
-        residual: encoder and decoder with shortcuts, two convolutions a stage.
-    """
-
-    name: str
-    gru: bool
-    kernel: int
-    residual: bool = False
+    name: str  # as in the paper's table
+    gru: bool  # a 3D GRU instead of the 3D LSTM
+    kernel: int  # of the convolution on the hidden state; 1 gives a unit no spatial support
+    residual: bool = False  # encoder and decoder with shortcuts, two convolutions a stage
 
 
 NETWORKS = {
@@ -64,14 +58,7 @@ class VoxelNetwork(nn.Module):
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of occupancy after the last view.
-
-        Args:
-            images: (B, V, 3, H, W) float in [0, 1], H = W = `scale.image_size`.
-
-        Returns:
-            (B, G, G, G), indexed [x, y, z]; `sigmoid` of it is p_V of Eq. 15.
-        """
+        """Views (B, V, 3, H, W) in [0, 1] -> logits (B, G, G, G), indexed [x, y, z]; their sigmoid is p_V of Eq. 15."""
         return self.fuse_views(self.encode_views(images))
 
     def loss(self, images: Tensor, occupancy: Tensor, iterations: int | None = None) -> LossTerms:
@@ -98,13 +85,15 @@ class Reconstruction(VoxelNetwork):
         ConfigError: there is no such network or upsampling.
 
     Example:
+        >>> import torch
         >>> from compress3d.scales import scale
         >>> Reconstruction(scale("smoke"))(torch.zeros(2, 5, 3, 32, 32)).shape
         torch.Size([2, 16, 16, 16])
-        >>> original = Reconstruction(scale("paper"), "res-gru-3", upsampling="zeros", padded=True)
-        >>> original.fc.in_features
-        2304
     """
+
+    encoder: Encoder | ResidualEncoder
+    decoder: Decoder | ResidualDecoder
+    fc: nn.Linear | None
 
     def __init__(
         self,
@@ -142,6 +131,7 @@ class Reconstruction(VoxelNetwork):
         features = self.encoder.features(images)
         if not self.network.residual:  # with shortcuts, the last nonlinearity stands before the shortcut
             features = F.leaky_relu(features)
+        assert self.fc is not None
         return F.leaky_relu(self.fc(features.flatten(1)))
 
     def encode_views(self, images: Tensor) -> Tensor:
@@ -152,7 +142,15 @@ class Reconstruction(VoxelNetwork):
         """Codes (B, V, K), read in turn -> logits (B, G, G, G)."""
         return self.decoder(self.recurrent(codes)[0])
 
-    def log_probabilities(self, images: Tensor) -> Tensor:
-        """Log softmax over (empty, occupied), (B, 2, G, G, G): the layout of the authors' public network."""
-        logits = self(images)
-        return torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=1)
+
+def init_r2n2_he(model: Reconstruction) -> None:
+    """He initialisation of encoder, decoder and fully connected layer, as far as `model` has them."""
+    init_he_normal(model.encoder)
+    init_decoder_he(model.decoder)
+    if model.fc is not None:
+        init_he_normal(model.fc)
+
+
+def init_decoder_he(decoder: Any) -> None:
+    """He initialisation of a decoder but for its classifier, whose small start gives probabilities near 1/2."""
+    init_he_normal(decoder.stages if isinstance(decoder, ResidualDecoder) else decoder.convs)

@@ -45,12 +45,7 @@ class EncoderStage(nn.Module):
 
 
 class ResidualEncoder(nn.Module):
-    """Six residual stages, each with max pooling; a smaller image leaves out poolings as `Encoder` does.
-
-    Args:
-        scale: image size and width.
-        padded: pooling with one cell of padding, as in the original.
-    """
+    """Six residual stages, each with max pooling; arguments and poolings as of `compress3d.r2n2.cnn.Encoder`."""
 
     def __init__(self, scale: Scale, padded: bool = False):
         super().__init__()
@@ -101,10 +96,8 @@ class DecoderStage(nn.Module):
 class LastStage(nn.Module):
     """Stage 10: two convolutions and a third, 3^3, on the way around.
 
-    Args:
-        in_channels, out_channels: of the stage.
-        as_pytorch_ports: what the third one reads. False: what the second reads (the original, chrischoy/3D-R2N2).
-            True: what the second gives, so that nothing is passed by (the public PyTorch ports).
+    The third one reads what the second reads (the original, chrischoy/3D-R2N2), or `as_pytorch_ports` what the second
+    gives, so that nothing is passed by.
     """
 
     def __init__(self, in_channels: int, out_channels: int, as_pytorch_ports: bool):
@@ -121,13 +114,7 @@ class LastStage(nn.Module):
 
 
 class ResidualDecoder(nn.Module):
-    """The hidden state (B, N_h, 4, 4, 4) to two scores a voxel: three residual stages with upsampling, one without.
-
-    Args:
-        scale: grid and width.
-        upsampling: "nearest" or "zeros", see `compress3d.layers.upsampling`.
-        as_pytorch_ports: see `LastStage`.
-    """
+    """The hidden state (B, N_h, 4, 4, 4) to two scores a voxel: three residual stages with upsampling, one without."""
 
     def __init__(self, scale: Scale, upsampling: str = "zeros", as_pytorch_ports: bool = False):
         super().__init__()

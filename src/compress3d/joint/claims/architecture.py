@@ -46,9 +46,8 @@ def image(side: int = PAPER.image_size) -> Tensor:
 
 
 def training_bytes(model: Any, iterations: int | None = None) -> int:
-    """Bytes that a float32 training step of a published-size network cannot do without.
-
-    What the forward pass keeps for the backward one, and weights, gradients and Adam's moments. Workspace comes on top.
+    """Bytes that a float32 training step cannot do without: what the forward pass keeps for the backward one, and
+    weights, gradients and Adam's moments. Workspace comes on top.
     """
     stored: dict[int, Tensor] = {}
     weights = {p.untyped_storage()._cdata for p in model.parameters()}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import permutations
 
 from compress3d.claims.rules import PARTLY, REPRODUCED, Answer, graded, judge_parts
-from compress3d.joint.claims.evidence import JOINT, Evidence, claim, printed
+from compress3d.joint.claims.evidence import JOINT, Evidence, claim
 
 TOLERATED_POINTS = 5  # percentage points by which a saving may differ from the printed one
 TOLERATED_SHARE = 0.10  # share by which two times may differ and count as equal
@@ -38,7 +38,7 @@ def saving(evidence: Evidence, model: str) -> Answer:
     """Savings of a model against N_original followed by the 3D network, beside the printed ones."""
     conditions = ("as_printed", "same_rate")
     ours, equal = ([evidence.times(model, of)[f"saving_{way}"] for way in WAYS] for of in conditions)
-    theirs = [printed(f"table3.{model}", f"saving_{way}") for way in WAYS]
+    theirs = [evidence.printed(f"table3.{model}", f"saving_{way}") for way in WAYS]
     close = all(abs(a - b) <= TOLERATED_POINTS for a, b in zip(ours, theirs, strict=True))
     verdict = graded(close, all(s > 0 for s in ours))
     text = " and ".join(f"{a:.0f} % ({b})" for a, b in zip(ours, theirs, strict=True))

@@ -127,11 +127,7 @@ class Evidence(claims.Evidence):
         return [c for c in asked if c in IMPLICIT_RATES or self.has(self.name(model, c))]
 
     def common_schedule(self, *models: str) -> str:
-        """Tag of the longest schedule with which all of these models were trained: "" (the figures') or "600".
-
-        Raises:
-            Missing: they share none.
-        """
+        """Tag of the longest schedule with which all of these models were trained: "" (the figures') or "600"."""
         if all(self.has(self.name(model)) for model in models):
             return ""
         for model in models:
@@ -160,6 +156,19 @@ class Evidence(claims.Evidence):
         """Row of the timing: `forward`, `backward` (ms), `gmac`, and savings in per cent."""
         return self.timed[conditions]["rows"][block]
 
+    @staticmethod
+    def printed(key: str, field: str = "value") -> Any:
+        """A number that the paper prints, from `book/paper.yml`."""
+        return paper(f"golts2021.{key}")[field]
+
+    @property
+    def usable_share(self) -> float:
+        """The share of uncompressed mIoU that the paper's threshold 0.5 is of its own 0.64.
+
+        The thresholds belong to ShapeNet at full size; a share of uncompressed quality can be asked of any data.
+        """
+        return self.printed("fig8.sequential_384") / self.printed("fig8.uncompressed")
+
 
 claim = Checks("golts2021", Evidence)
 
@@ -167,16 +176,3 @@ claim = Checks("golts2021", Evidence)
 def payload_first(payload: str, file: str) -> str:
     """Verdict on JPEG 2000 by payload bytes; what holds for whole files alone holds partly."""
     return PARTLY if payload == CONTRADICTED and file != CONTRADICTED else payload
-
-
-def printed(key: str, field: str = "value") -> Any:
-    """A number that the paper prints, from `book/paper.yml`."""
-    return paper(f"golts2021.{key}")[field]
-
-
-def usable_share() -> float:
-    """The share of uncompressed mIoU that the paper's threshold 0.5 is of its own 0.64.
-
-    The thresholds themselves belong to ShapeNet at full size; a share of uncompressed quality can be asked of any data.
-    """
-    return printed("fig8.sequential_384") / printed("fig8.uncompressed")

@@ -6,30 +6,9 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from compress3d.claims.rules import (
-    CONTRADICTED,
-    PARTLY,
-    REPRODUCED,
-    UNTESTABLE,
-    Answer,
-    Missing,
-    above,
-    graded,
-    judge,
-    judge_parts,
-    share_above,
-)
-from compress3d.joint.claims.evidence import (
-    IMPLICIT_RATES,
-    JOINT,
-    NEARLY,
-    RATES,
-    Evidence,
-    claim,
-    payload_first,
-    printed,
-    usable_share,
-)
+from compress3d.claims import rules
+from compress3d.claims.rules import Answer, Missing, above, graded, judge, judge_parts, share_above
+from compress3d.joint.claims.evidence import IMPLICIT_RATES, JOINT, NEARLY, RATES, Evidence, claim, payload_first
 from compress3d.metrics import Difference, bins
 
 JPEG2000_RATES = (*RATES, 480)
@@ -67,7 +46,7 @@ def counted(found: ByModel) -> str:
 def judge_all(found: ByModel) -> str:
     """The usual rule over all models; contradicted where no rate of the claim has any whole file."""
     differences = sum(found.values(), [])
-    return judge(differences) if differences else CONTRADICTED
+    return judge(differences) if differences else rules.CONTRADICTED
 
 
 @claim("beats-jpeg2000")
@@ -82,7 +61,7 @@ def range_extended(evidence: Evidence) -> Answer:
     """Largest rate with 78 % of uncompressed mIoU (0.5 of 0.64) is above JPEG 2000's (payload), all three models."""
 
     def largest(model: str, rates: tuple[int, ...] = JPEG2000_RATES, way: str | None = None) -> int:
-        usable = [c for c in evidence.rates(model, rates) if evidence.retained(model, c, way) >= usable_share()]
+        usable = [c for c in evidence.rates(model, rates) if evidence.retained(model, c, way) >= evidence.usable_share]
         return max(usable, default=0)
 
     reach = {"sequential": largest("sequential", RATES), "direct": largest("direct", RATES)}
@@ -107,21 +86,23 @@ def joint_from_scratch(evidence: Evidence) -> Answer:
 def twenty_epochs_suffice(evidence: Evidence) -> Answer:
     """A third of the passes, 20 at least, keeps 95 % of the uncompressed IoU; usual rule."""
     short, full = evidence.point("uncompressed", tag="1200"), evidence.uncompressed
-    lost, asked = 100 * (1 - short["miou"] / full["miou"]), printed("conditions.epochs")
+    lost, asked = 100 * (1 - short["miou"] / full["miou"]), evidence.printed("conditions.epochs")
     names = ("uncompressed-1200-s0", "uncompressed-s0")
     few, all_ = (evidence.run(name)["provenance"]["training"]["passes"] for name in names)
     text = f"{lost:.1f} % of the mIoU lost with {few:.0f} of {all_:.0f} passes"
     if few < asked:
-        raise Missing(f"Needs runs of {asked} and {printed('conditions.epochs_of_choy')} passes; so far {text}")
+        raise Missing(
+            f"Needs runs of {asked} and {evidence.printed('conditions.epochs_of_choy')} passes; so far {text}"
+        )
     return judge([Difference.of(short["iou"], NEARLY * full["iou"])]), (
-        f"{text} (paper {printed('conditions.epochs_cost_percent')} %)"
+        f"{text} (paper {evidence.printed('conditions.epochs_cost_percent')} %)"
     )
 
 
 @claim("sequential-above-jpeg2000-from-128")
 def sequential_above_jpeg2000_from_128(evidence: Evidence) -> Answer:
     """IoU of sequential above the JPEG 2000 network's (payload) at 128, 192, 384; usual rule."""
-    rates = tuple(c for c in RATES if c >= printed("fig8.sequential_beats_jpeg2000_from"))
+    rates = tuple(c for c in RATES if c >= evidence.printed("fig8.sequential_beats_jpeg2000_from"))
     found = by_accounting(evidence, JOINT[:1], rates)
     payload, file = (of["sequential"] for of in found.values())
     files = f"{share_above(file)} above 0" if file else "none fits into the budget"
@@ -138,15 +119,15 @@ def jpeg2000_miou_at_384(evidence: Evidence) -> Answer:
     text = ", ".join(
         f"{miou:.3f} ({a}), {evidence.retained_text('jpeg2000', 384, a)} of uncompressed" for a, miou in values.items()
     )
-    return payload_first(*verdicts), f"{text}; mean shape {floor:.3f}; paper {printed('fig8.jpeg2000_384')}"
+    return payload_first(*verdicts), f"{text}; mean shape {floor:.3f}; paper {evidence.printed('fig8.jpeg2000_384')}"
 
 
 @claim("one-iteration-above-half")
 def one_iteration_above_half(evidence: Evidence) -> Answer:
     """At 384 both keep 78 % of uncompressed IoU (0.5 of 0.64; 0.5 itself is ShapeNet's); usual rule."""
-    found = [evidence.differences(m, "uncompressed", [384], share=usable_share())[0] for m in JOINT[:2]]
+    found = [evidence.differences(m, "uncompressed", [384], share=evidence.usable_share)[0] for m in JOINT[:2]]
     text = ", ".join(f"{m} {evidence.retained_text(m, 384)}" for m in JOINT[:2])
-    return judge(found), f"Of uncompressed: {text}; asked: {usable_share():.0%}"
+    return judge(found), f"Of uncompressed: {text}; asked: {evidence.usable_share:.0%}"
 
 
 @claim("implicit-best")
@@ -187,7 +168,7 @@ def all_three_useful_at_384(evidence: Evidence) -> Answer:
     """At 384 all three keep 78 % of uncompressed mIoU (0.5 of 0.64), JPEG 2000 does not; partly if only files fail."""
     keep = {m: evidence.retained(m, 384) for m in JOINT}
     jpeg = {a: evidence.retained("jpeg2000", 384, a) for a in ("payload", "file")}
-    useful = {name: share >= usable_share() for name, share in (keep | jpeg).items()}
+    useful = {name: share >= evidence.usable_share for name, share in (keep | jpeg).items()}
     only_files_fail = all(useful[m] for m in JOINT) and not useful["file"]
     return graded(only_files_fail and not useful["payload"], only_files_fail), (
         f"Of uncompressed: {', '.join(f'{name} {share:.0%}' for name, share in keep.items())}, "
@@ -211,11 +192,11 @@ def two_of_three_above_at_milder_rates(evidence: Evidence) -> Answer:
 def implicit_flat_and_usable_to_480(evidence: Evidence) -> Answer:
     """Implicit keeps 95 % of uncompressed IoU to 384, 78 % at 480 (usual rule); JPEG 2000 (payload) does not at 480."""
     flat = evidence.differences("implicit", "uncompressed", evidence.rates("implicit"), share=NEARLY)
-    far = evidence.differences("implicit", "uncompressed", [480], share=usable_share())
+    far = evidence.differences("implicit", "uncompressed", [480], share=evidence.usable_share)
     shares = [evidence.retained("implicit", c) for c in (*evidence.rates("implicit"), 480)]
     other = evidence.retained("jpeg2000", 480)
     verdict = judge(flat + far)
-    return PARTLY if verdict == REPRODUCED and other >= usable_share() else verdict, (
+    return rules.PARTLY if verdict == rules.REPRODUCED and other >= evidence.usable_share else verdict, (
         f"Of uncompressed: {min(shares[:-1]):.0%} to {max(shares[:-1]):.0%} up to 384, {shares[-1]:.0%} at 480 "
         f"(surely at {share_above(flat + far)} rates); JPEG 2000 at 480: {other:.0%}"
     )
@@ -269,7 +250,7 @@ def any_number_of_views(evidence: Evidence) -> Answer:
 
 def members(evidence: Evidence) -> list[np.ndarray]:
     """Rows of the objects in each of the paper's bins, by IoU under the uncompressed network."""
-    return bins(evidence.uncompressed["iou"], printed("significance.bins"))
+    return bins(evidence.uncompressed["iou"], evidence.printed("significance.bins"))
 
 
 def curves(evidence: Evidence) -> dict[str, dict]:
@@ -290,7 +271,7 @@ def binarizer_regularizes(evidence: Evidence) -> Answer:
     """At 384 (equal K) a higher training loss than uncompressed, and IoU above it at 48-384 (usual rule)."""
     floats, bits = (last_loss(evidence, name) for name in ("uncompressed-s0", "implicit-r384-s0"))
     gains = evidence.differences("implicit", "uncompressed", evidence.rates("implicit"))
-    return judge(gains) if bits > floats else CONTRADICTED, (
+    return judge(gains) if bits > floats else rules.CONTRADICTED, (
         f"Training loss {bits:.3f} with bits, {floats:.3f} without; test IoU surely above at {share_above(gains)} rates"
     )
 
@@ -299,7 +280,7 @@ def binarizer_regularizes(evidence: Evidence) -> Answer:
 def iou_varies_with_object(evidence: Evidence) -> Answer:
     """Deviation over objects is 0.15-0.25: uncompressed, three models, JPEG 2000 (payload) at 48, 96, 192, 384."""
     deviations = [p["miou_std"] for p in (evidence.uncompressed, *curves(evidence).values())]
-    inside = [abs(d - printed("conditions.iou_std")) <= 0.05 for d in deviations]
+    inside = [abs(d - evidence.printed("conditions.iou_std")) <= 0.05 for d in deviations]
     return judge_parts(inside), (
         f"Deviation {min(deviations):.2f} to {max(deviations):.2f} over {len(inside)} models and rates, "
         f"{sum(inside)} of them 0.15 to 0.25"
@@ -321,11 +302,11 @@ def iou_bins(evidence: Evidence) -> Answer:
 @claim("differences-significant")
 def differences_significant(evidence: Evidence) -> Answer:
     """Over bin 5, most differences of two models at a rate are significant (signs flipped); partly if one is."""
-    shown_bin = printed("significance.shown_bin")
+    shown_bin = evidence.printed("significance.shown_bin")
     inside = members(evidence)[shown_bin - 1]
     where = f"the {len(inside)} objects of bin {shown_bin}"
     if len(inside) < FEWEST_SIGNS:
-        return UNTESTABLE, f"No test can tell models apart over {where}"
+        return rules.UNTESTABLE, f"No test can tell models apart over {where}"
     iou = {name: point["iou"][inside] for name, point in curves(evidence).items()}
     pairs = combinations((*JOINT, "jpeg2000"), 2)
     found = [Difference.of(iou[f"{a} {rate}"], iou[f"{b} {rate}"]) for a, b in pairs for rate in IMPLICIT_RATES]
@@ -338,7 +319,7 @@ def differences_significant(evidence: Evidence) -> Answer:
 @claim("lowest-bins-below-0.2")
 def lowest_bins_below(evidence: Evidence) -> Answer:
     """In bins 1 and 2, mIoU is below 0.2 at more than half of the models and rates."""
-    limit, text, low = printed("significance.lowest_two_bins"), [], []
+    limit, text, low = evidence.printed("significance.lowest_two_bins"), [], []
     for number, rows in enumerate(members(evidence)[:2], start=1):
         means = [p["iou"][rows].mean() for p in curves(evidence).values()] if len(rows) else []
         below = sum(mean < limit for mean in means)

@@ -40,17 +40,19 @@ def validation(store: Store) -> np.ndarray:
     return np.array([row for row in store.select(split="test", clean=True) if store.objects[row].uid not in shipped])
 
 
-def ablate(scale: str = "demo") -> dict:
-    """Train and score all `variants`; writes `results/<scale>/choices.json` after each; resumes where it stopped."""
+def run(scale: str = "demo") -> Iterator[str]:
+    """Train short variants of the training recipe and score them on objects outside the test set.
+
+    Writes `results/<scale>/choices.json` after each; resumes where it stopped.
+    """
     store = Store.open(paths.cache() / "cad")
     rows = validation(store)
-    table = []
+    categories = [store.objects[row].category for row in rows]
+    table: list[dict] = []
     for (choice, setting), short in variants(scale).items():
         trained = train(short)
         images, truth = held_out(short, store, rows)
-        scored = metrics.summary(
-            probabilities(trained.model.eval(), images), truth, [store.objects[r].category for r in rows]
-        )
+        scored = metrics.summary(probabilities(trained.model.eval(), images), truth, categories)
         table.append(
             {"choice": choice, "setting": setting, "miou": scored["miou"], "loss": scored["loss"],
              "steps": trained.step, "minutes": trained.minutes, **trained.hardware}
@@ -66,10 +68,4 @@ def ablate(scale: str = "demo") -> dict:
                       "precision": trained.precision, "commit": commit(),
                       "minutes": sum(row["minutes"] for row in table), "versions": results.versions()}  # fmt: skip
         results.save(f"{scale}/choices", {**data, "provenance": provenance})
-    return results.load(f"{scale}/choices")
-
-
-def run(scale: str = "demo") -> Iterator[str]:
-    """Train short variants of the training recipe and score them on objects outside the test set."""
-    for row in ablate(scale)["rows"]:
-        yield f"{row['choice']:16s} {row['setting']:22s} mIoU {row['miou']:.3f}  loss {row['loss']:.4f}"
+        yield f"{choice:16s} {setting:22s} mIoU {scored['miou']:.3f}  loss {scored['loss']:.4f}"

@@ -37,11 +37,7 @@ TEXELS, SQUARES = 64, 16
 
 
 def with_appearance(mesh: Mesh, name: str, rng: np.random.Generator) -> Mesh:
-    """The mesh in another appearance; the surface is the same.
-
-    Raises:
-        ConfigError: there is no such appearance.
-    """
+    """The mesh in another appearance; the surface is the same. ConfigError is raised where there is no such one."""
     if name == "coloured":
         return mesh
     if name == "plain":
@@ -49,9 +45,8 @@ def with_appearance(mesh: Mesh, name: str, rng: np.random.Generator) -> Mesh:
     if name == "textured":
         cells = rng.integers(0, 256, (len(mesh.materials), SQUARES, SQUARES, 3), dtype=np.uint8)
         textures = [np.kron(c, np.ones((TEXELS // SQUARES, TEXELS // SQUARES, 1), np.uint8)) for c in cells]
-        return replace(
-            mesh, materials=[Material((1.0, 1.0, 1.0), texture=n) for n in range(len(textures))], textures=textures
-        )
+        materials = [Material((1.0, 1.0, 1.0), texture=n) for n in range(len(textures))]
+        return replace(mesh, materials=materials, textures=textures)
     raise ConfigError(f"appearance {name!r}", "does not exist", f"choose one of {', '.join(APPEARANCES)}")
 
 
@@ -79,9 +74,6 @@ def score(scale: str = "demo", count: int = OBJECTS) -> dict:
 
     Each network has, for each appearance (key `appearances`), `metrics.summary`; and for plain and textured the paired
     difference of IoU to coloured with its 95 % interval over the same objects.
-
-    Raises:
-        ConfigError: no weights of such a network are here.
     """
     started, trained, size = time.monotonic(), networks(scale), sizes(scale)
     if size.grid != 32:
@@ -94,12 +86,8 @@ def score(scale: str = "demo", count: int = OBJECTS) -> dict:
             name: metrics.summary(probabilities(model, images, None), truth, categories)
             for name, (images, truth, categories) in rendered.items()
         }
-        usual = np.array(scores["coloured"]["iou"])
-        differences = {
-            name: metrics.paired_interval(np.array(scores[name]["iou"]), usual)
-            for name in APPEARANCES
-            if name != "coloured"
-        }
+        usual = scores["coloured"]["iou"]
+        differences = {name: metrics.paired_interval(scores[name]["iou"], usual) for name in ("plain", "textured")}
         found[network.id] = {"appearances": scores, "differences": differences}
     test = {"store": "shapes", "objects": count, "views": VIEWS, "threshold": metrics.THRESHOLD}
     return save_study("textures", scale, found, started, test=test)

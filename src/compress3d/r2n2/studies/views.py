@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,11 +28,7 @@ BATCH = 16  # objects at once
 
 
 def networks(scale: str) -> list[Experiment]:
-    """The runs of a scale that turn plain images into voxels and whose weights are here.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """The runs of a scale that turn plain images into voxels and whose weights are here; ConfigError for none."""
     runs = with_weights(scale, lambda experiment: experiment.system in ("r2n2", "baselines"))
     if not runs:
         raise ConfigError(f"scale {scale}", "has no trained network", f"run `compress3d sweep --scale {scale}` first")
@@ -39,26 +36,19 @@ def networks(scale: str) -> list[Experiment]:
 
 
 @torch.no_grad()
-def encode_views(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+def encode_views(model: Any, images: torch.Tensor) -> torch.Tensor:
     """What the network makes of every view by itself, of uint8 (N, V, 3, H, W): encoded once, joined in many ways."""
     return torch.cat([model.encode_views(to_float(part)) for part in images.split(BATCH)])
 
 
 @torch.no_grad()
-def joined(model: torch.nn.Module, views: torch.Tensor) -> np.ndarray:
+def joined(model: Any, views: torch.Tensor) -> np.ndarray:
     """Probabilities, float32 (N, G, G, G), of `encode_views` or of some of its views in some order."""
     return torch.cat([torch.sigmoid(model.fuse_views(part)).float() for part in views.split(BATCH)]).numpy()
 
 
 def by_count(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, categories: list[str]) -> list[dict]:
-    """`metrics.summary` after the first 1, 2, 3 ... of an object's views.
-
-    Args:
-        model: a reconstruction network.
-        views: what `encode_views` makes of its images, (N, V, ...).
-        truth: (N, G, G, G).
-        categories: of the objects.
-    """
+    """`metrics.summary` after the first 1, 2, 3 ... of an object's `views`, (N, V, ...) as of `encode_views`."""
     return [
         {"views": count, **metrics.summary(joined(model, views[:, :count]), truth, categories)}
         for count in COUNTS
@@ -67,13 +57,7 @@ def by_count(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, cat
 
 
 def by_order(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, orders: int = ORDERS) -> dict:
-    """How much the order of the same views matters.
-
-    Args:
-        model: a reconstruction network.
-        views: what `encode_views` makes of its images, (N, V, ...).
-        truth: (N, G, G, G).
-        orders: different permutations, the same for all objects; the first is the given order.
+    """How much the order of the same views matters, over different permutations; the first is the given order.
 
     Returns:
         `miou` of each order, `spread`, the mean over objects of the deviation of their IoU over orders, and `largest`,
@@ -95,11 +79,7 @@ def by_order(model: torch.nn.Module, views: torch.Tensor, truth: np.ndarray, ord
 
 
 def score(store: Store, scale: str = "demo") -> dict:
-    """Score every network of `networks` on the test objects of `store`; writes `results/<scale>/views.json`.
-
-    Raises:
-        ConfigError: no weights of such a network are here.
-    """
+    """Score every network of `networks` on the test objects of `store`; writes `results/<scale>/views.json`."""
     started, trained = time.monotonic(), networks(scale)
     rows = store.select(split="test", clean=True)
     categories = [store.objects[row].category for row in rows]
