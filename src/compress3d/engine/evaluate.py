@@ -139,7 +139,7 @@ class Scores:
         self.bytes.append(output.bytes)
 
     def metrics(self, categories: list[str]) -> dict:
-        """`metrics.summary` of voxels, mean `metrics.image_scores` of decoded images, and `fits`, where there are any."""
+        """`metrics.summary` of voxels, mean `metrics.image_scores` of decoded images, `fits` where there are any."""
         found: dict = {}
         if self.fits:
             found["fits"] = float(np.concatenate(self.fits).mean())

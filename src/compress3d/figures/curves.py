@@ -100,13 +100,14 @@ def training_curves(
         # the legend in the order in which the lines end; after ten colours they come again, dashed
         for n, (name, history) in enumerate(sorted(histories.items(), key=lambda entry: -entry[1][-1][1])):
             steps, losses = zip(*history, strict=True)
-            look = {"color": (colours or {}).get(name, f"C{n % 10}"), "linestyle": "-" if n < 10 else "--"}
-            ax.plot(steps, losses, label=name, linewidth=1.4, **look)
+            colour, dash = (colours or {}).get(name, f"C{n % 10}"), "-" if n < 10 else "--"
+            ax.plot(steps, losses, label=name, linewidth=1.4, color=colour, linestyle=dash)
         ax.set_xlabel("step")
         ax.set_ylabel("total loss, as minimized")
         ax.set_yscale("log")
-        many = len(histories) > 3
-        ax.legend(fontsize=8.5, **({"loc": "center left", "bbox_to_anchor": (1.01, 0.5)} if many else {}))
+        legend = ax.legend(fontsize=8.5, loc="center left" if len(histories) > 3 else "best")
+        if len(histories) > 3:
+            legend.set_bbox_to_anchor((1.01, 0.5), ax.transAxes)
         figure.tight_layout()
     return figure
 

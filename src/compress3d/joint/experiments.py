@@ -102,7 +102,8 @@ class Jpeg2000Config(VoxelConfig):
         self, model: nn.Module, images: Tensor, points: Sequence[OperatingPoint]
     ) -> Iterator[tuple[OperatingPoint, Output]]:
         for point in points:
-            received = Jpeg2000(point.accounting).send(images, point.rate)
+            channel = Jpeg2000(point.accounting)  # type: ignore[arg-type]  # "payload" or "file", see operating_points
+            received = channel.send(images, point.rate)
             pixels = to_float(received.images)
             probabilities = torch.sigmoid(model(pixels)).float()
             yield point, Output(probabilities, pixels.unsqueeze(2), received.bytes, received.fits)
