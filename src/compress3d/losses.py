@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
+from compress3d.errors import ConfigError
 from compress3d.layers.precision import at_least_float32
 
 VIEW_WEIGHTS = ("sum", "mean")
@@ -49,12 +50,14 @@ def occupancy_loss(logits: Tensor, occupancy: Tensor) -> Tensor:
 def joint_loss(l_comp: Tensor, l_3d: Tensor, views: int, view_weight: str = "sum") -> Tensor:
     """L_comp of every view and L_3D after the last one, from `l_comp`, the mean over V views.
 
-    `view_weight` "sum" adds L_comp of the views up, as the equation reads; "mean" averages.
+    `view_weight` "sum" adds L_comp of the views up, as the equation reads; "mean" averages; ConfigError for others.
 
     Example:
         >>> import torch
         >>> joint_loss(torch.tensor(0.125), torch.tensor(0.5), views=4)
         tensor(1.)
     """
+    if view_weight not in VIEW_WEIGHTS:
+        raise ConfigError(f"view weight {view_weight!r}", "does not exist", "choose 'sum' or 'mean'")
     weight = views if view_weight == "sum" else 1
     return weight * l_comp + l_3d  # Eq. 16
