@@ -45,8 +45,9 @@ class UnitGrid(nn.Module):
 
 
 class ConvLSTM3D(UnitGrid):
-    """Gates in the order input, forget, candidate; the state is (h, c). Arguments as of `UnitGrid`, and `kernel`, that
-    of the convolution on the hidden state, 3 in 3D-LSTM-3.
+    """Gates in the order input, forget, candidate; the state is (h, c). Arguments as of `UnitGrid`.
+
+    `kernel` is that of the convolution on the hidden state, 3 in 3D-LSTM-3.
 
     Example:
         >>> h, state = ConvLSTM3D(code_size=16, hidden_channels=8)(torch.zeros(2, 5, 16))

@@ -58,7 +58,7 @@ class ObjectScores(NamedTuple):
     intersection: np.ndarray  # voxels at the paper's threshold, (N,)
     union: np.ndarray
     thresholds: np.ndarray  # IoU at each of `THRESHOLDS`, (N, T)
-    loss: np.ndarray  # L_3D of Eq. 15, (N,)
+    loss: np.ndarray  # L_3D as of `negative_log_likelihood`, (N,)
 
 
 def object_scores(probability: np.ndarray, occupancy: np.ndarray) -> ObjectScores:
