@@ -40,7 +40,8 @@ def load_model(name: str, rate: float | None = None, scale: str = "demo", seed: 
         scale, seed: of the experiment, where `name` is no id.
 
     Raises:
-        ConfigError: there is no such experiment. CheckpointError: its weights are not here.
+        ConfigError: there is no such experiment.
+        CheckpointError: its weights are not here.
 
     Example:
         >>> load_model("implicit", rate=384).code_size
@@ -66,7 +67,8 @@ def reconstruct(
         threshold: a voxel is occupied above this probability.
 
     Raises:
-        DataError: no photo can be used. ConfigError: no such experiment, rate or method.
+        DataError: no photo can be used.
+        ConfigError: no such experiment, rate or method.
 
     Example:
         >>> reconstruct(["chair-*.jpg"]).occupancy.shape  # doctest: +SKIP
