@@ -35,7 +35,7 @@ def mean_shapes(sources: list[tuple[Store, np.ndarray]]) -> dict[str, np.ndarray
 def evaluate_mean_shape(sources: list[tuple[Store, np.ndarray]], test: Store, scale: str = "demo") -> dict:
     """Score the mean shape of each test object's own category, at the threshold that suits the training objects best.
 
-    Writes `results/<scale>/mean-shape.json`. Knowing the category is more than the networks are told. `sources` are
+    Writes `results/<scale>/mean-shape.json`. The networks do not know the category. `sources` are
     the training data of the runs it stands beside.
 
     Raises:

@@ -56,7 +56,7 @@ class Trainer:
         losses: name -> (step, mean loss since the entry before): "total", what was minimized, and its terms.
         hardware: see `hardware.describe`.
         precision: "bfloat16" or "float32", what is computed in; chosen by `start`.
-        data: `objects` and `rows` of an epoch, and `stores`, name -> sha256; told by `train`.
+        data: `objects` and `rows` of an epoch, and `stores`, name -> sha256; set by `train`.
 
     Args:
         experiment: what is trained. Its model has `training_step(batch, step) -> LossTerms`; with an attribute

@@ -35,7 +35,7 @@ def at_rates(
     Args:
         results: label -> contents of a results file. One point a label and rate: the first one.
         key: what a point must have, "iou" or "image_loss".
-        everywhere: labels whose first point counts at every rate of the others, such as "uncompressed".
+        everywhere: labels whose first point counts at every rate of the others, as of a model without a rate.
         accountings: ways of counting that are taken.
     """
     usable = {

@@ -114,9 +114,9 @@ def comparison(quantities: Sequence[Quantity], caption: str = "") -> Table:
     """paper | ours | difference | status, one quantity a row.
 
     Example:
-        >>> print(comparison([Quantity("mIoU, uncompressed", 0.66, 0.51, "Table 1")]))
+        >>> print(comparison([Quantity("mIoU, held-out set", 0.66, 0.51, "Table 1")]))
         quantity            paper  ours  difference  status      in the paper
-        mIoU, uncompressed   0.66  0.51       -0.15  other data  Table 1
+        mIoU, held-out set   0.66  0.51       -0.15  other data  Table 1
     """
     rows = []
     for q in quantities:

@@ -124,8 +124,8 @@ class Difference:
     @property
     def sign(self) -> int:
         """1 if the mean is surely above 0, -1 if surely below, 0 if neither is shown."""
-        told = not self.low <= 0 <= self.high if self.p is None else self.p < 1 - LEVEL
-        return int(np.sign(self.mean)) if told else 0
+        significant = not self.low <= 0 <= self.high if self.p is None else self.p < 1 - LEVEL
+        return int(np.sign(self.mean)) if significant else 0
 
     @property
     def better(self) -> str | None:

@@ -95,7 +95,7 @@ def prepare_all(
 
     Args:
         paths, image_size, method, background: see `prepare`.
-        done: is told each photograph, or why there is none, as soon as it is known.
+        done: called with each photograph, or the reason why there is none, as soon as it is known.
 
     Returns:
         Photographs in their order, and the errors of those left out.

@@ -174,8 +174,8 @@ def calibrate(scale_name: str = "demo") -> dict:
 def run(scale: str = "demo") -> Iterator[str]:
     """Measure from what voxel confidence on each trained network can be believed."""
     for run_id, found in calibrate(scale)["networks"].items():
-        told = f"tells {found['held_out_accuracy']:.0%} rightly  correlation {found['correlation']:.2f}"
-        yield f"{run_id:32s} threshold {found['threshold']:.3f}  {told}"
+        line = f"tells {found['held_out_accuracy']:.0%} rightly  correlation {found['correlation']:.2f}"
+        yield f"{run_id:32s} threshold {found['threshold']:.3f}  {line}"
 
 
 STUDIES = {"confidence": run}
