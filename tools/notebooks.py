@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -150,6 +152,7 @@ def execute(
     """
     import nbformat
     import papermill
+    from jupyter_client.manager import AsyncKernelManager
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
@@ -165,7 +168,7 @@ def execute(
         papermill.execute_notebook(
             str(source), str(raw), parameters=values, kernel_name=KERNEL["name"], language="python",
             cwd=str(source.parent), progress_bar=False, log_output=False, start_timeout=180,
-            execution_timeout=cell_seconds,
+            execution_timeout=cell_seconds, kernel_manager_class=through_files(AsyncKernelManager),
         )  # fmt: skip
         notebook = nbformat.read(raw, as_version=4)
         if values:  # the page shows the values that were used, once
@@ -184,6 +187,23 @@ def execute(
     finally:
         raw.unlink(missing_ok=True)
     return Execution(source, output, time.monotonic() - started)
+
+
+def through_files(manager: type) -> type:
+    """A kernel manager whose kernels talk through socket files instead of ports.
+
+    A port is drawn some time before the kernel takes it: of two kernels that start at once one may find it taken, and
+    die ("Address already in use").
+    """
+
+    class Manager(manager):
+        def _transport_default(self) -> str:
+            return "ipc"
+
+        def _ip_default(self) -> str:  # the beginning of five paths, which may have 107 letters
+            return str(Path(tempfile.gettempdir()) / f"kernel-{uuid.uuid4().hex[:12]}")
+
+    return Manager
 
 
 def without_colours(text: str) -> str:

@@ -1,6 +1,7 @@
 """Running notebooks: parameters, errors, time limits, clean files. Each kernel costs about a second."""
 
 import nbformat
+import nbval.kernel
 import pytest
 
 from compress3d.errors import ConfigError, DataError
@@ -81,3 +82,14 @@ def test_all_failing_notebooks_are_named_with_their_cell_and_the_others_run(tmp_
     assert "2 of 3 notebooks" in text and "cell 3 raised ValueError" in text and "faster than 3 s" in text
     assert (tmp_path / "out" / "good.ipynb").is_file()
     assert not (tmp_path / "out" / "bad.ipynb").exists()  # no half-made page can slip into the book
+
+
+ASKS = "import json, ipykernel\ninfo = json.loads(ipykernel.get_connection_info())\nprint(info['transport'])"
+
+
+def test_no_kernel_waits_at_a_port(tmp_path):
+    """Of two kernels that start at once, one found its port taken and died; nbval's kernels are of the same kind."""
+    notebooks.execute(make(tmp_path / "a.ipynb", ASKS), tmp_path / "out" / "a.ipynb")
+    assert notebooks.read(tmp_path / "out" / "a.ipynb").cells[-1].outputs[0].text == "ipc\n"
+    one, two = nbval.kernel.KernelManager(), nbval.kernel.KernelManager()
+    assert one.transport == "ipc" and one.ip != two.ip
