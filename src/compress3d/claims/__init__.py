@@ -6,19 +6,16 @@ A claim there has a check beside its system (`compress3d.<package>.claims`), or 
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-import compress3d
 from compress3d import paths
 from compress3d.claims.evidence import DOCUMENTS, Checks
 from compress3d.claims.evidence import Evidence as Evidence
 from compress3d.claims.rules import NOT_RUN, UNTESTABLE, VERDICTS, Missing
+from compress3d.engine.experiment import modules
 from compress3d.errors import ConfigError
 from compress3d.figures.tables import Table
 from compress3d.paper import read_book_file
@@ -76,10 +73,7 @@ def claims() -> dict[str, dict]:
 @cache
 def checks() -> dict[str, Checks]:
     """Document -> its checks: those of every package that has a module or package `claims`."""
-    for package in pkgutil.iter_modules(compress3d.__path__):
-        below = [str(Path(folder) / package.name) for folder in compress3d.__path__]
-        if package.ispkg and any(module.name == "claims" for module in pkgutil.iter_modules(below)):
-            importlib.import_module(f"compress3d.{package.name}.claims")
+    modules("claims")
     return DOCUMENTS
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from compress3d.codecs.channel import ChannelBatches
-from compress3d.data.build import ensure
+from compress3d.data.build import COMMANDS, ensure
 from compress3d.data.loader import ViewBatches
 from compress3d.data.store import Store
 from compress3d.data.testset import open_test_set
@@ -18,7 +18,6 @@ from compress3d.errors import DataError
 from compress3d.scales import scale
 
 Sources = list[tuple[Store, np.ndarray]]
-MADE_HERE = ("smoke", "shapes")  # takes seconds and minutes
 
 
 def prepare_stores(experiments: Iterable[Experiment]) -> None:
@@ -28,7 +27,7 @@ def prepare_stores(experiments: Iterable[Experiment]) -> None:
         DataError: another store is missing; the message has the command that builds it. Nothing is made then.
     """
     needed = dict.fromkeys(store for experiment in experiments for store in experiment.data.stores)
-    for name in sorted(needed, key=MADE_HERE.__contains__):  # those that need input first
+    for name in sorted(needed, key=lambda name: name not in COMMANDS):  # those that need input first
         ensure(name)
 
 

@@ -57,7 +57,7 @@ def build_shapenet(
         if writer.finished is None:
             choose = functools.partial(_choose, found, split, wanted, limit)
             items = _list(found, out, choose, len(writer.done), report)
-            report(_time([item for item in items if item.record.uid not in writer.done], workers))
+            _report_time([item for item in items if item.record.uid not in writer.done], workers, report)
             fill(writer, {item.record.uid: item for item in items}, _read, workers)
         store = writer.finish()
     except DataError:
@@ -136,21 +136,25 @@ def _room(out: Path, count: int, done: int, unpacked: int = 0) -> str:
     return f"{'; '.join(part for part, number in parts.items() if number)} ({in_words(free)} are free)"
 
 
-def _time(todo: list[Item], workers: int) -> str:
-    """How long the rest takes at the speed of six objects spread over it, for people."""
-    some, spent = todo[:: max(1, len(todo) // 6)][:6], []
-    for item in some:
+def _report_time(todo: list[Item], workers: int, report: Callable[[str], None]) -> None:
+    """Read and hash a few objects spread over the list, and say how long all will take at that speed."""
+    reading, packing = [], []
+    for item in todo[:: max(1, len(todo) // 6)][:6]:
         began = time.perf_counter()
-        arrays = _read(item)
-        if not isinstance(arrays, DataError):
-            hashlib.sha256(arrays[1].data).update(
-                arrays[1].data
-            )  # as it is written, and as its file is checked at the end
-            spent.append(time.perf_counter() - began)
-    each = statistics.median(spent or [0]) / max(1, min(workers, os.cpu_count() or 1))
-    length = f"{each * len(todo) / 60:,.0f} minutes" if each * len(todo) > 90 else f"{each * len(todo):.0f} seconds"
-    speed = f"{each * 1e3:.0f} ms an object, measured on {len(spent)}"
-    return f"about {length} if nothing else is running here ({speed})"
+        found = _read(item)
+        if not isinstance(found, DataError):
+            reading.append(time.perf_counter() - began)
+            for _ in range(2):  # each row when it is written, each file at the end
+                hashlib.sha256(found[1].data)
+            packing.append(time.perf_counter() - began - reading[-1])
+    if reading:
+        read, pack = statistics.median(reading), statistics.median(packing)  # in the workers, in this process
+        each = max((read + pack) / max(1, min(workers + 1, os.cpu_count() or 1)), read / max(1, workers), pack)
+        seconds = each * len(todo)
+        length = f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+        length = length if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+        speed = f"{each * 1e3:.0f} ms an object, measured on {len(reading)}"
+        report(f"about {length} if nothing else is running here ({speed})")
 
 
 def _read(item: Item) -> tuple[ObjectRecord, np.ndarray, np.ndarray, np.ndarray] | DataError:

@@ -9,10 +9,10 @@ import numpy as np
 from compress3d.claims import rules
 from compress3d.claims.rules import Answer, Missing, above, graded, judge, judge_parts, share_above
 from compress3d.joint.claims.evidence import IMPLICIT_RATES, JOINT, NEARLY, RATES, Evidence, claim, payload_first
+from compress3d.joint.experiments import FLOAT_RATES
 from compress3d.metrics import Difference, bins
 
 JPEG2000_RATES = (*RATES, 480)
-FLOAT_RATES = (12, 6)
 MILDER_RATES = RATES[:-1]
 FEWEST_OBJECTS = 5  # in a bin of which a mean says something
 FEWEST_SIGNS = 6  # objects from which a sign-flip test can reach 5 %
