@@ -28,14 +28,14 @@ from pathlib import Path
 import torch
 from compress3d.data.store import Store
 from compress3d.errors import ConfigError
-from compress3d.engine.experiment import DataConfig, DataSource, OptimConfig
+from compress3d.engine.experiment import DataSource, OptimConfig, ViewData
 from compress3d.joint.experiments import DirectConfig, ImplicitConfig, SequentialConfig, experiment
 from compress3d.engine.train import train
 
 torch.set_num_threads(1)
 store, folder, rank = Store.open(sys.argv[1]), Path(sys.argv[2]), int(os.environ["RANK"])
 sources = [(store, store.select(split="train"))]
-run = experiment(ImplicitConfig(384), "smoke", data=DataConfig("smoke", (DataSource("boxes"),), views=(1, 3)),
+run = experiment(ImplicitConfig(384), "smoke", data=ViewData("smoke", (DataSource("boxes"),), views=(1, 3)),
                  optim=OptimConfig(steps=6, batch_size=4, learning_rate=3e-3, warmup=2, precision="float32"))
 models = {"implicit": ImplicitConfig(384), "sequential": SequentialConfig(), "direct": DirectConfig()}
 said = {}

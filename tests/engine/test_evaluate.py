@@ -68,7 +68,7 @@ def test_minibatches_give_what_all_objects_at_once_give(run, boxes, home, monkey
     found = []
     for size in (16, 4):
         monkeypatch.setattr(evaluation, "BATCH", size)
-        found.append(evaluation.measure(experiment, network, boxes, rows))
+        found.append(evaluation.measure_views(experiment, network, boxes, rows).points)
     assert len(found[0]) == len(experiment.operating_points())
     for one, other in zip(*found, strict=True):
         assert one["setting"] == other["setting"] and one["metrics"].keys() == other["metrics"].keys()
@@ -129,7 +129,7 @@ def test_background_of_the_experiment_is_that_of_the_test(shipped, boxes):
     black, bright = (held_out(experiment, boxes, rows)[0] for experiment in (shipped, white))
     corner = (..., slice(0, 3), slice(0, 3))
     assert (black[corner] == 0).all() and (bright[corner] == 255).all()
-    first, second = (evaluation.measure(e, load_model(shipped), boxes, rows) for e in (shipped, white))
+    first, second = (evaluation.measure_views(e, load_model(shipped), boxes, rows).points for e in (shipped, white))
     assert first[0]["metrics"]["loss"] != second[0]["metrics"]["loss"]
 
 

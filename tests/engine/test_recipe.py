@@ -19,9 +19,9 @@ import compress3d.engine.sources as sources_module
 from compress3d.baselines.experiments import Pix2VoxConfig
 from compress3d.data.loader import Batch, to_float
 from compress3d.engine.distributed import ProcessGroup
-from compress3d.engine.experiment import DataConfig, DataSource, OptimConfig, get_experiment
+from compress3d.engine.experiment import DataSource, ExponentialOptim, OptimConfig, ViewData, get_experiment
 from compress3d.engine.hardware import choose_precision, native_bfloat16
-from compress3d.engine.optim import parameter_groups, schedule
+from compress3d.engine.optim import parameter_groups
 from compress3d.engine.sources import batches, open_sources
 from compress3d.engine.step import Step
 from compress3d.engine.train import Trainer, train
@@ -155,7 +155,18 @@ def test_learning_rates_follow_the_schedule(run, sources, tmp_path, number):
     trainer.advance(batches(run, sources)[0])
     (group,) = trainer.optimizers[""].param_groups
     by_hand = {0: 0.5, 1: 1, 2: 1, 3: 1, 4: 0.1, 5: 0.1, 6: 0.01, 7: 0.01}[number]
-    assert group["lr"] == pytest.approx(3e-3 * by_hand) == pytest.approx(3e-3 * schedule(number, 2, 8, (4, 6)))
+    assert group["lr"] == pytest.approx(3e-3 * by_hand) == pytest.approx(3e-3 * run.optim.factor(number, 2))
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_exponential_rate_falls_by_the_same_factor_in_every_step(run, sources, tmp_path, number):
+    for more, first, last in (({}, 0, 8), ({"first_step": 30, "decay_steps": 40}, 30, 40)):
+        optim = ExponentialOptim(**run.optim.__dict__ | {"warmup": 0} | more, decay=0.01)
+        trainer = started(replace(run, optim=optim), tmp_path)
+        trainer.step = number
+        trainer.advance(batches(run, sources)[0])
+        (group,) = trainer.optimizers[""].param_groups
+        assert group["lr"] == pytest.approx(3e-3 * 10 ** (-2 * (first + number) / last))
 
 
 # -- iterations --------------------------------------------------------------------------------------------------------
@@ -255,7 +266,7 @@ OTHER = {
     "replacement": True,
     "pictures": "crops",
 }
-LOADER = [field.name for field in fields(DataConfig) if field.name not in ("name", "sources", "test")]
+LOADER = [field.name for field in fields(ViewData) if field.name not in ("name", "sources", "test")]
 
 
 class Recorded:
@@ -453,7 +464,7 @@ def test_two_optimizers_take_turns_and_leave_each_others_weights_alone(run, sour
         assert list(values) == ["generator/total", "generator/score", "discriminator/total", "discriminator/score"]
         for name, adam in adams.items():
             for group in adam.param_groups:
-                group["lr"] = run.optim.learning_rate * schedule(n, 1, 8) * (10 if name == "discriminator" else 1)
+                group["lr"] = run.optim.learning_rate * run.optim.factor(n, 1) * (10 if name == "discriminator" else 1)
             twin.zero_grad()
             twin.training_step(None, Step(n, 0), name).total.backward()
             adam.step()
@@ -491,3 +502,59 @@ def test_a_network_without_groups_has_one_of_all_its_weights():
 def test_published_runs_name_their_precision():
     for name, precision in (("demo/implicit-r384-s0", "bfloat16"), ("smoke/small-s0", "float32")):
         assert get_experiment(name).describe()["optim"]["precision"] == precision
+
+
+class ToyGrowing(nn.Module):
+    """A table that gets finer at steps 2 and 5, out of the coarser one."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Parameter(torch.linspace(-1, 1, 4))
+        self.begun = []
+
+    def begin(self, step):
+        self.begun.append(step)
+        rows = 4 * (1 + (step >= 2) + (step >= 5))
+        if rows == len(self.table):
+            return False
+        self.table = nn.Parameter(nn.functional.interpolate(self.table.detach()[None, None], rows)[0, 0])
+        return True
+
+    def training_step(self, batch, step):
+        noise = torch.as_tensor(step.rng(1).normal(size=len(self.table)), dtype=torch.float32)
+        total = (self.table * noise).sin().square().sum()
+        return SimpleNamespace(total=total, terms={})
+
+
+class GrowingConfig(R2N2Config):
+    def build(self, scale):
+        return ToyGrowing()
+
+    def start(self, model, experiment, opened):
+        with torch.no_grad():
+            model.table += len(opened)
+
+
+@pytest.mark.parametrize("stop", range(1, 8))
+def test_a_network_that_grows_resumes_at_any_step(run, sources, tmp_path, stop):
+    """Also right before and right after its parameters are replaced, which get new optimizers."""
+    run = replace(run, model=GrowingConfig()).variant("", clip=float("inf"))
+    whole = train(run, tmp_path / "whole", sources, num_workers=0)
+    assert whole.model.begun == list(range(8)) and len(whole.model.table) == 12
+    trainer, data = Trainer(run, tmp_path / "stopped", ProcessGroup.init("cpu")), batches(run, sources)
+    assert not trainer.start()
+    run.model.start(trainer.model, run, sources)
+    for number in range(stop):
+        trainer.record(trainer.advance(data[number]), 25)
+    trainer.save()
+    resumed = train(run, tmp_path / "stopped", sources, num_workers=0)
+    assert torch.equal(resumed.model.table, whole.model.table)
+    state, other = resumed.optimizers[""].state_dict()["state"], whole.optimizers[""].state_dict()["state"]
+    assert all(torch.equal(state[0][name], other[0][name]) for name in state[0])
+
+
+def test_what_a_training_starts_from_is_brought_about_once(run, sources, tmp_path):
+    run = replace(run, model=GrowingConfig()).variant("", learning_rate=0.0)
+    trained = train(run, tmp_path, sources, num_workers=0)
+    assert trained.model.table.mean().item() == pytest.approx(len(sources))
+    assert train(run, tmp_path, sources, num_workers=0).model.table.mean().item() == pytest.approx(len(sources))

@@ -10,7 +10,7 @@ import torch
 
 from compress3d.engine.checkpoint import checkpoints
 from compress3d.engine.distributed import ProcessGroup
-from compress3d.engine.optim import schedule
+from compress3d.engine.experiment import OptimConfig
 from compress3d.engine.sources import batches
 from compress3d.engine.train import Trainer, train
 from compress3d.errors import CheckpointError, ConfigError, TrainingError
@@ -69,12 +69,12 @@ import sys, dataclasses
 import torch
 import compress3d.engine.train as t
 from compress3d.data.store import Store
-from compress3d.engine.experiment import DataConfig, DataSource, OptimConfig
+from compress3d.engine.experiment import DataSource, OptimConfig, ViewData
 from compress3d.joint.experiments import ImplicitConfig, experiment
 torch.set_num_threads(1)
 t.CHECKPOINT_SECONDS = 0  # a checkpoint after every step: the kill may hit the writing itself
 store = Store.open(sys.argv[1])
-run = experiment(ImplicitConfig(384), "smoke", data=DataConfig("smoke", (DataSource("boxes"),), views=(1, 3)),
+run = experiment(ImplicitConfig(384), "smoke", data=ViewData("smoke", (DataSource("boxes"),), views=(1, 3)),
                  optim=OptimConfig(steps=60, batch_size=3, learning_rate=3e-3, warmup=2, precision="float32"))
 out = t.train(run, t.Path(sys.argv[2]), [(store, store.select(split="train"))], num_workers=0)
 torch.save(out.model.state_dict(), sys.argv[3])
@@ -170,13 +170,13 @@ def test_loss_falls(run, sources, tmp_path):
 
 
 def test_schedule_by_hand():
-    assert [schedule(s, warmup=2, steps=10) for s in (0, 1, 2)] == [0.5, 1.0, 1.0]
-    assert schedule(6, warmup=2, steps=10) == pytest.approx(0.5)  # half of the cosine
-    assert schedule(10, warmup=2, steps=10) == pytest.approx(0.0)
+    assert [OptimConfig(steps=10).factor(s, warmup=2) for s in (0, 1, 2)] == [0.5, 1.0, 1.0]
+    assert OptimConfig(steps=10).factor(6, warmup=2) == pytest.approx(0.5)  # half of the cosine
+    assert OptimConfig(steps=10).factor(10, warmup=2) == pytest.approx(0.0)
 
 
 def test_learning_rate_by_steps():
-    assert [schedule(s, 1, 60, (20, 40)) for s in (0, 19, 20, 39, 40, 59)] == pytest.approx(
+    assert [OptimConfig(steps=60, milestones=(20, 40)).factor(s, 1) for s in (0, 19, 20, 39, 40, 59)] == pytest.approx(
         [1, 1, 0.1, 0.1, 0.01, 0.01]
     )
 

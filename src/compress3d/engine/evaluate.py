@@ -19,7 +19,7 @@ from compress3d import metrics, results
 from compress3d.codecs.channel import OperatingPoint, Output
 from compress3d.data.loader import Batch, test_views, to_float
 from compress3d.data.store import Store
-from compress3d.engine.experiment import Experiment
+from compress3d.engine.experiment import Experiment, Measured
 from compress3d.engine.hardware import choose_device, commit, describe
 from compress3d.engine.sources import test_store
 from compress3d.engine.train import Trainer
@@ -153,19 +153,28 @@ class Scores:
         return found
 
 
-def measure(experiment: Experiment, model: nn.Module, store: Store, rows: np.ndarray) -> list[dict]:
-    """Points of a results file: `setting`, `metrics` and `bytes_per_view` at every operating point of `experiment`.
+def measure_views(
+    experiment: Experiment, model: nn.Module, store: Store | None = None, rows: Sequence[int] | None = None
+) -> Measured:
+    """See `DataConfig.measure`: a point at every operating point, from five views of each object.
 
     A setting has `rate` (nominal), `true_rate` (raw bytes over bytes really spent), `accounting`, and `iterations` of a
     compression RNN. Metrics are those of `Scores`; `fits` is the share of views with a stream within its budget.
+
+    Raises:
+        ConfigError: the store has no test objects.
     """
+    store = test_store(experiment) if store is None else store
+    chosen = store.select(split="test", clean=True) if rows is None else np.asarray(rows)
+    if not len(chosen):
+        raise ConfigError(store.name, "has no objects in its test split", "name objects with `indices`")
     points = experiment.operating_points()
     scores = {point: Scores() for point in points}
-    for batch in held_out_batches(experiment, store, rows):
+    for batch in held_out_batches(experiment, store, chosen):
         occupancy = batch.occupancy.numpy().astype(bool)
         for point, out in outputs(experiment, model, batch.images.contiguous(), points):
             scores[point].add(batch.images, occupancy, out)
-    found, categories, raw = [], [store.objects[row].category for row in rows], batch.images[0, 0].numel()
+    found, categories, raw = [], [store.objects[row].category for row in chosen], batch.images[0, 0].numel()
     for point in points:
         cost = point.bytes_per_view or float(np.concatenate(scores[point].bytes).mean())
         setting = {"rate": point.rate, "true_rate": raw / cost, "accounting": point.accounting}
@@ -173,7 +182,15 @@ def measure(experiment: Experiment, model: nn.Module, store: Store, rows: np.nda
             setting["iterations"] = point.iterations
         values = scores[point].metrics(categories)
         found.append({"setting": setting, "metrics": values, "bytes_per_view": cost})
-    return found
+    test = {
+        "store": store.name,
+        "sha256": store.sha256,
+        "objects": [store.objects[row].uid for row in chosen],
+        "categories": categories,
+        "views": VIEWS,
+        "threshold": metrics.THRESHOLD,
+    }
+    return Measured(test, found)
 
 
 class Evaluated(NamedTuple):
@@ -190,7 +207,7 @@ def evaluate(
     indices: Sequence[int] | None = None,
     device: str | None = None,
 ) -> Evaluated:
-    """Evaluate the shipped weights on held-out objects and write a results file.
+    """Evaluate the shipped weights on held-out data and write a results file.
 
     On the experiment's own test set that is `results/<id>.json`. Results of the same weights that are there stay: where
     the numbers are the same nothing is written, else they are written beside, as those of another store are, to
@@ -209,25 +226,14 @@ def evaluate(
     own = store is None and indices is None
     started, model = time.monotonic(), experiment.build()
     sha256 = load_weights(model, weights_path(experiment))
-    store = test_store(experiment) if store is None else store
-    rows = store.select(split="test", clean=True) if indices is None else np.asarray(indices)
-    if not len(rows):
-        raise ConfigError(store.name, "has no objects in its test split", "name objects with `indices`")
     here = choose_device(device)
-    points = measure(experiment, model.eval().to(here), store, rows)
+    test, points = experiment.data.measure(experiment, model.eval().to(here), store, indices)
     training = weights_origin(weights_path(experiment))
     for name in ("run", "experiment"):  # said once, above
         training.pop(name, None)
     data = {
         "experiment": experiment.describe(),
-        "test": {
-            "store": store.name,
-            "sha256": store.sha256,
-            "objects": [store.objects[row].uid for row in rows],
-            "categories": [store.objects[row].category for row in rows],
-            "views": VIEWS,
-            "threshold": metrics.THRESHOLD,
-        },
+        "test": test,
         "points": points,
         "provenance": {
             "commands": [f"compress3d train {experiment.id}", f"compress3d evaluate {experiment.id}"],
@@ -247,7 +253,7 @@ def evaluate(
             return Evaluated(before, results.path_of(experiment.id), False)
         print(f"{experiment.id}: other numbers than in its results file, written beside", file=sys.stderr)
         own = False
-    beside = None if own else store.name
+    beside = None if own else test["store"]
     path = results.save(experiment.id, data, beside)
     return Evaluated(results.load(experiment.id, beside), path, True)
 

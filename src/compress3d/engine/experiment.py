@@ -6,6 +6,7 @@ is trained. It is found here by looking: nobody lists systems.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +17,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import compress3d
 from compress3d.errors import ConfigError
@@ -24,9 +25,66 @@ from compress3d.scales import scale as find_scale
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from torch.utils.data import Dataset
 
     from compress3d.codecs.channel import Channel, OperatingPoint, Output
+    from compress3d.data.store import Store
+    from compress3d.engine.distributed import ProcessGroup
+    from compress3d.engine.sources import Sources
     from compress3d.scales import Scale
+
+
+class Measured(NamedTuple):
+    """What an evaluation found: entries of a results file."""
+
+    test: dict  # what was tested on: `store`, its name; `sha256`; `objects`, names of objects or views
+    points: list[dict]  # each `setting`, `metrics`, and `bytes_per_view` where bytes are sent
+
+
+class DataConfig:
+    """What the engine asks of a description of data, a frozen dataclass."""
+
+    name: str  # of the preset
+    stores: tuple[str, ...] = ()  # names of the stores that training and test need
+    background: str = "black"  # of pictures
+
+    def usual(self, scale: str) -> str:
+        """The preset of a scale, which ids do not name."""
+        raise NotImplementedError
+
+    def presets(self) -> tuple[str, ...]:
+        """Names that `on` knows."""
+        raise NotImplementedError
+
+    def on(self, name: str) -> DataConfig:
+        """The same augmentation on another preset."""
+        raise NotImplementedError
+
+    def open(self, experiment: Experiment) -> Any:
+        """Training data, made where it can be made.
+
+        Raises:
+            DataError: something is missing or broken; the message has the command that makes it.
+        """
+        raise NotImplementedError
+
+    def record(self, opened: Any) -> dict:
+        """Of opened data, for the header of weights: `objects` and `rows` of an epoch, `stores`: name -> sha256."""
+        raise NotImplementedError
+
+    def batches(self, experiment: Experiment, opened: Any, group: ProcessGroup | None = None) -> Dataset:
+        """Minibatches, named tuples of tensors, indexed by step; this process's rows where `group` has several."""
+        raise NotImplementedError
+
+    def measure(
+        self, experiment: Experiment, model: nn.Module, store: Store | None = None, rows: Sequence[int] | None = None
+    ) -> Measured:
+        """Test a model, on the device where it is, on the experiment's own test set.
+
+        Args:
+            store, rows: another one, where the data are stores.
+        """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -39,8 +97,8 @@ class DataSource:
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """What a model is trained and tested on."""
+class ViewData(DataConfig):
+    """Views of objects and their voxels, out of stores."""
 
     name: str  # of the preset, see `DATA`
     sources: tuple[DataSource, ...]  # training data
@@ -53,17 +111,50 @@ class DataConfig:
     pictures: str = ""
 
     @property
-    def stores(self) -> tuple[str, ...]:
+    def stores(self) -> tuple[str, ...]:  # type: ignore[override]  # only read
         """Names of the stores that training and test need; the shipped test set is none."""
         return tuple(dict.fromkeys([*(source.store for source in self.sources), *filter(None, [self.test])]))
+
+    def usual(self, scale: str) -> str:
+        return USUAL[scale]
+
+    def presets(self) -> tuple[str, ...]:
+        return tuple(DATA)
+
+    def on(self, name: str) -> ViewData:
+        return replace(self, name=name, sources=DATA[name].sources, test=DATA[name].test)
+
+    def open(self, experiment: Experiment) -> Sources:
+        from compress3d.engine.sources import open_sources
+
+        return open_sources(experiment)
+
+    def record(self, opened: Sources) -> dict:
+        return {
+            "objects": sum(len(set(rows.tolist())) for _, rows in opened),
+            "rows": sum(len(rows) for _, rows in opened),
+            "stores": {store.name: store.sha256 for store, _ in opened},
+        }
+
+    def batches(self, experiment: Experiment, opened: Sources, group: ProcessGroup | None = None) -> Dataset:
+        from compress3d.engine.sources import batches
+
+        return batches(experiment, opened, group)
+
+    def measure(
+        self, experiment: Experiment, model: nn.Module, store: Store | None = None, rows: Sequence[int] | None = None
+    ) -> Measured:
+        from compress3d.engine.evaluate import measure_views
+
+        return measure_views(experiment, model, store, rows)
 
 
 # ShapeNet's 13 classes by its two published splits: 80 % of the sorted names of a class, or a list of ids
 # (ShapeNet.json, all.csv). Each is a store of its own, see `compress3d data build`.
-DATA: dict[str, DataConfig] = {
-    "open": DataConfig("open", (DataSource("shapes"), DataSource("cad", repeat=2))),
-    "smoke": DataConfig("smoke", (DataSource("smoke"),)),
-    **{name: DataConfig(name, (DataSource(name),), test=name) for name in ("shapenet", "shapenet-ids")},
+DATA: dict[str, ViewData] = {
+    "open": ViewData("open", (DataSource("shapes"), DataSource("cad", repeat=2))),
+    "smoke": ViewData("smoke", (DataSource("smoke"),)),
+    **{name: ViewData(name, (DataSource(name),), test=name) for name in ("shapenet", "shapenet-ids")},
 }
 USUAL = {"smoke": "smoke", "demo": "open", "paper": "open"}  # data of a scale that ids do not name
 ORDER = ("demo", "smoke", "paper")  # of scales: what ships comes first
@@ -81,10 +172,45 @@ class OptimConfig:
     # takes 3 times as many steps at 1e-3.
     codec_learning_rate: float = 3e-3
     codec_warmup: int = 100
-    clip: float = 1.0  # largest norm of the gradient
+    clip: float = 1.0  # largest norm of the gradient; infinite for any
     milestones: tuple[int, ...] = ()  # the rate is a tenth from each of them on; without any it is a cosine to zero
     weight_decay: float = 0.0  # L2 on all weights but biases, added to the gradient
     precision: str = "bfloat16"  # autocast, where the device computes in it by itself; or "float32"
+
+    def factor(self, step: int, warmup: int) -> float:
+        """Fraction of the peak learning rate: a linear rise over `warmup` steps, then a cosine to zero at `steps`.
+
+        With `milestones` no cosine: a tenth from each of them on.
+
+        Example:
+            >>> OptimConfig(steps=10).factor(0, warmup=2), OptimConfig(steps=10).factor(1, warmup=2)
+            (0.5, 1.0)
+        """
+        if step < warmup:
+            return (step + 1) / warmup
+        if self.milestones:
+            return 0.1 ** sum(step >= milestone for milestone in self.milestones)
+        progress = (step - warmup) / max(1, self.steps - warmup)
+        return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+@dataclass(frozen=True)
+class ExponentialOptim(OptimConfig):
+    """A learning rate that falls by the same factor in every step."""
+
+    decay: float = 0.1  # what is left of the peak at `decay_steps`
+    decay_steps: int | None = None  # `steps` where None
+    first_step: int = 0  # of the schedule: where a training goes on from another's end
+
+    def factor(self, step: int, warmup: int) -> float:
+        """Fraction of the peak learning rate.
+
+        Example:
+            >>> ExponentialOptim(steps=10, decay=0.01).factor(5, warmup=0)
+            0.1
+        """
+        rise = (step + 1) / warmup if step < warmup else 1.0
+        return rise * self.decay ** ((self.first_step + step) / (self.decay_steps or self.steps))
 
 
 class ModelConfig:
@@ -98,9 +224,12 @@ class ModelConfig:
         """The network with fresh weights, drawn from torch's global generator."""
         raise NotImplementedError
 
+    def start(self, model: nn.Module, experiment: Experiment, opened: Any) -> None:
+        """Bring fresh weights to where training starts; `opened` is the training data."""
+
     def operating_points(self, scale: Scale) -> list[OperatingPoint]:
-        """Every rate and way of counting bytes that the model is evaluated at."""
-        raise NotImplementedError
+        """Every rate and way of counting bytes that the model is evaluated at; none where no pictures are sent."""
+        return []
 
     def training_channel(self) -> tuple[Channel, Sequence[float]] | None:
         """What the views of a training minibatch go through, and the rates of which one is drawn for each."""
@@ -129,7 +258,7 @@ class Experiment:
     def id(self) -> str:
         """`<scale>/<model>[-r<rate>][-<tag>][@<data>]-s<seed>`."""
         rate = "" if self.model.rate is None else f"-r{self.model.rate:g}"
-        data = "" if self.data.name == USUAL[self.scale] else f"@{self.data.name}"
+        data = "" if self.data.name == self.data.usual(self.scale) else f"@{self.data.name}"
         return f"{self.scale}/{self.model.name}{rate}{'-' + self.tag if self.tag else ''}{data}-s{self.seed}"
 
     def build(self) -> nn.Module:
@@ -150,7 +279,7 @@ class Experiment:
         for found in served:
             if (rate is None or abs(found.rate / rate - 1) < 0.01) and accounting in (None, found.accounting):
                 return found
-        known = ", ".join(f"{s.rate:g}:1 ({s.accounting})" for s in served)
+        known = ", ".join(f"{s.rate:g}:1 ({s.accounting})" for s in served) or "a run that sends pictures"
         asked = ("" if rate is None else f" at {rate:g}:1") + ("" if accounting is None else f", {accounting}")
         raise ConfigError(self.id + asked, "is not served", f"choose one of {known}")
 
@@ -183,10 +312,9 @@ def on_data(experiment: Experiment, name: str) -> Experiment:
     Raises:
         ConfigError: there is no such preset.
     """
-    if name not in DATA:
-        raise ConfigError(f"data {name!r}", "does not exist", f"choose one of {', '.join(DATA)}")
-    data = replace(experiment.data, name=name, sources=DATA[name].sources, test=DATA[name].test)
-    return replace(experiment, data=data)
+    if name not in (known := experiment.data.presets()):
+        raise ConfigError(f"data {name!r}", "does not exist", f"choose one of {', '.join(known)}")
+    return replace(experiment, data=experiment.data.on(name))
 
 
 _REGISTER: list[tuple[tuple[int, float], Experiment]] = []
@@ -240,7 +368,13 @@ def experiments(scale: str | None = None, only: str = "*", data: str = "") -> li
     if not found:
         of = "" if scale is None else f" of scale {scale}"
         raise ConfigError(f"pattern {only!r}", f"matches no experiment{of}", "see `compress3d runs`")
-    return [on_data(experiment, data) for experiment in found] if data else found
+    if not data:
+        return found
+    on = [on_data(experiment, data) for experiment in found if data in experiment.data.presets()]
+    if not on:
+        known = dict.fromkeys(name for experiment in found for name in experiment.data.presets())
+        raise ConfigError(f"data {data!r}", "does not exist", f"choose one of {', '.join(known)}")
+    return on
 
 
 def get_experiment(experiment_id: str) -> Experiment:

@@ -1,8 +1,6 @@
-"""Groups of weights and the schedule of their learning rates."""
+"""Groups of weights with their learning rates."""
 
 from __future__ import annotations
-
-import math
 
 from torch import nn
 
@@ -30,20 +28,3 @@ def with_decay(groups: list[dict], weight_decay: float) -> list[dict]:
             for decays, decay in ((True, weight_decay), (False, 0.0))
         ]
     return [group for group in groups if group["params"]]
-
-
-def schedule(step: int, warmup: int, steps: int, milestones: tuple[int, ...] = ()) -> float:
-    """Fraction of the peak learning rate: linear rise over `warmup` steps, then a cosine to zero at `steps`.
-
-    With `milestones` no cosine: a tenth from each of them on.
-
-    Example:
-        >>> schedule(0, warmup=2, steps=10), schedule(1, warmup=2, steps=10)
-        (0.5, 1.0)
-    """
-    if step < warmup:
-        return (step + 1) / warmup
-    if milestones:
-        return 0.1 ** sum(step >= milestone for milestone in milestones)
-    progress = (step - warmup) / max(1, steps - warmup)
-    return 0.5 * (1 + math.cos(math.pi * progress))

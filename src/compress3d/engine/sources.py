@@ -13,7 +13,7 @@ from compress3d.data.loader import ViewBatches
 from compress3d.data.store import Store
 from compress3d.data.testset import open_test_set
 from compress3d.engine.distributed import ProcessGroup, ShardedBatches
-from compress3d.engine.experiment import Experiment
+from compress3d.engine.experiment import Experiment, ViewData
 from compress3d.errors import DataError
 from compress3d.scales import scale
 
@@ -31,6 +31,11 @@ def prepare_stores(experiments: Iterable[Experiment]) -> None:
         ensure(name)
 
 
+def _views(experiment: Experiment) -> ViewData:
+    assert isinstance(experiment.data, ViewData), f"{experiment.id} is not trained on stores"
+    return experiment.data
+
+
 def open_sources(experiment: Experiment) -> Sources:
     """The experiment's stores and the rows that an epoch visits; makes stores as `prepare_stores` does.
 
@@ -39,7 +44,7 @@ def open_sources(experiment: Experiment) -> Sources:
     """
     prepare_stores([experiment])
     found = []
-    for source in experiment.data.sources:
+    for source in _views(experiment).sources:
         store = ensure(source.store)
         rows = store.select(split=source.split, clean=True)
         if not len(rows):
@@ -51,12 +56,13 @@ def open_sources(experiment: Experiment) -> Sources:
 
 def test_store(experiment: Experiment) -> Store:
     """The experiment's own test set: the test split of a store, or what ships with the repository."""
-    return ensure(experiment.data.test) if experiment.data.test else open_test_set()
+    test = _views(experiment).test
+    return ensure(test) if test else open_test_set()
 
 
 def batches(experiment: Experiment, sources: Sources, group: ProcessGroup | None = None) -> Dataset:
     """The experiment's minibatches, indexed by step; this process's rows of them where `group` has several."""
-    size, data, optim = scale(experiment.scale), experiment.data, experiment.optim
+    size, data, optim = scale(experiment.scale), _views(experiment), experiment.optim
     found: Dataset = ViewBatches(
         sources, batch_size=optim.batch_size, views=data.views, image_size=size.image_size, grid=size.grid,
         seed=experiment.seed, steps=optim.steps, mirror=data.mirror, background=data.background,

@@ -13,8 +13,8 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
@@ -26,8 +26,7 @@ from compress3d.engine.checkpoint import load_checkpoint, run_lock, save_checkpo
 from compress3d.engine.distributed import ProcessGroup
 from compress3d.engine.experiment import Experiment
 from compress3d.engine.hardware import choose_precision, describe
-from compress3d.engine.optim import parameter_groups, schedule
-from compress3d.engine.sources import Sources, batches, open_sources
+from compress3d.engine.optim import parameter_groups
 from compress3d.engine.step import Step
 from compress3d.errors import CheckpointError, ConfigError, TrainingError
 from compress3d.layers.binarizer import Binarizer
@@ -61,7 +60,8 @@ class Trainer:
     Args:
         experiment: what is trained. Its model has `training_step(batch, step) -> LossTerms`; with an attribute
             `optimizers`, several names, that is called for each of them in turn, with `optimizer=name`, and so is
-            `parameter_groups`.
+            `parameter_groups`. A model that grows has `begin(step) -> bool`, called ahead of every step: whether it
+            replaced parameters, which get new optimizers then; what it does depends on the step and the state alone.
         folder: of its checkpoints.
         group: this process among those that train the run.
     """
@@ -72,22 +72,30 @@ class Trainer:
         self.experiment, self.folder, self.group, self.device = experiment, folder, group, group.device
         torch.manual_seed(experiment.seed)
         self.model = experiment.build().to(self.device)
-        self.objective = group.wrap_ddp(Objective(self.model))
         self.noise = torch.Generator(self.device)
         for module in self.model.modules():
             if isinstance(module, Binarizer):
                 module.generator, module.shard = self.noise, (group.rank, group.size)
         names: Sequence[str] = getattr(self.model, "optimizers", ("",))
         self.which = {name: {"optimizer": name} if name else {} for name in names}
-        self.optimizers = {
-            name: torch.optim.Adam(parameter_groups(self.model, experiment.optim, **which), fused=True)
-            for name, which in self.which.items()
-        }
+        self._optimize()
         self.step, self.seconds, self.precision = 0, 0.0, ""
         self.losses: dict[str, list[tuple[int, float]]] = {}
         self.recent: dict[str, list[float]] = {}
         self.hardware = describe(self.device)
         self.data: dict = {}
+
+    def _optimize(self) -> None:
+        """Take the parameters that the network has now."""
+        self.objective = self.group.wrap_ddp(Objective(self.model))
+        self.optimizers = {
+            name: torch.optim.Adam(parameter_groups(self.model, self.experiment.optim, **which), fused=True)
+            for name, which in self.which.items()
+        }
+
+    def _begin(self, step: int) -> None:
+        if callable(own := getattr(self.model, "begin", None)) and own(step):
+            self._optimize()
 
     @property
     def minutes(self) -> float:
@@ -116,7 +124,9 @@ class Trainer:
             return False
         if state["experiment"] != repr(self.experiment):
             raise CheckpointError(self.folder, "belongs to a run with other settings", "remove the folder")
+        self._begin(state["step"] - 1)  # a network that grows had this shape when it was saved
         self.model.load_state_dict(state["model"])
+        self._optimize()
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         for name in self.PROGRESS:
@@ -139,6 +149,7 @@ class Trainer:
         Raises:
             TrainingError: a loss is not finite; the last checkpoint is from before.
         """
+        self._begin(self.step)
         step = Step(self.step, self.experiment.seed)
         self.noise.manual_seed((step.seed << 32) + step.number)
         batch = type(batch)(*(part.to(self.device, non_blocking=True) for part in batch))
@@ -153,7 +164,7 @@ class Trainer:
         """One step of one optimizer."""
         optimizer, optim = self.optimizers[name], self.experiment.optim
         for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * schedule(step.number, group["warmup"], optim.steps, optim.milestones)
+            group["lr"] = group["peak"] * optim.factor(step.number, group["warmup"])
         self.model.zero_grad(set_to_none=True)  # of the other optimizers' weights, too
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             losses = self.objective(batch, step, **self.which[name])
@@ -163,8 +174,9 @@ class Trainer:
             problem = f"the loss is {means[0]} at step {step.number}"
             raise TrainingError(self.experiment.id, problem, "lower the learning rate or train in float32")
         losses.total.backward()
-        own = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        nn.utils.clip_grad_norm_([p for p in self.model.parameters() if id(p) in own], optim.clip)
+        if math.isfinite(optim.clip):
+            own = {id(p) for group in optimizer.param_groups for p in group["params"]}
+            nn.utils.clip_grad_norm_([p for p in self.model.parameters() if id(p) in own], optim.clip)
         optimizer.step()
         return dict(zip(terms, means, strict=True))
 
@@ -181,7 +193,7 @@ class Trainer:
 def train(
     experiment: Experiment,
     folder: Path | None = None,
-    sources: Sources | None = None,
+    sources: Any = None,
     max_minutes: float | None = None,
     device: str | None = None,
     num_workers: int = 1,
@@ -192,7 +204,7 @@ def train(
     Args:
         experiment: what is trained.
         folder: of checkpoints; `_runs/<id>` where None.
-        sources: stores and rows; those named by the experiment where None, made where they can be made.
+        sources: opened training data; what the experiment names where None, see `DataConfig.open`.
         max_minutes: stop in good order after so many minutes.
         device: "cpu" or "cuda"; a GPU where there is one.
         num_workers: processes that load batches; 0 loads them here.
@@ -207,25 +219,23 @@ def train(
     folder = paths.runs() / experiment.id if folder is None else folder
     with run_lock(folder) if group.is_main_process else nullcontext():
         trainer = Trainer(experiment, folder, group)
-        if trainer.start() and group.is_main_process:
+        sources = experiment.data.open(experiment) if sources is None else sources
+        if not trainer.start():
+            experiment.model.start(trainer.model, experiment, sources)
+        elif group.is_main_process:
             print(f"{experiment.id}: going on from step {trainer.step} in {trainer.precision}", file=sys.stderr)
-        sources = open_sources(experiment) if sources is None else sources
-        trainer.data = {
-            "objects": sum(len(np.unique(rows)) for _, rows in sources),
-            "rows": sum(len(rows) for _, rows in sources),
-            "stores": {store.name: store.sha256 for store, _ in sources},
-        }
+        trainer.data = experiment.data.record(sources)
         _loop(trainer, sources, max_minutes, num_workers, log_every)
         group.barrier()  # the main process may still be writing
     return trainer
 
 
-def _loop(trainer: Trainer, sources: Sources, max_minutes: float | None, num_workers: int, log_every: int) -> None:
+def _loop(trainer: Trainer, sources: Any, max_minutes: float | None, num_workers: int, log_every: int) -> None:
     """Steps until the last one or until time is over, with a checkpoint now and then."""
     experiment, group = trainer.experiment, trainer.group
     steps = experiment.optim.steps
     loader = DataLoader(
-        batches(experiment, sources, group), batch_size=None, sampler=range(trainer.step, steps),
+        experiment.data.batches(experiment, sources, group), batch_size=None, sampler=range(trainer.step, steps),
         num_workers=num_workers, prefetch_factor=4 if num_workers else None, pin_memory=trainer.device.type == "cuda",
     )  # fmt: skip
     started = saved = time.monotonic()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from compress3d.codecs.channel import OperatingPoint, Output
 from compress3d.data.loader import to_float
-from compress3d.engine.experiment import DATA, DataConfig, Experiment, ModelConfig, OptimConfig, register
+from compress3d.engine.experiment import DATA, Experiment, ModelConfig, OptimConfig, ViewData, register
 from compress3d.layers.initialisation import init_msra_normal
 from compress3d.r2n2.network import NETWORKS, Reconstruction, init_r2n2_he
 from compress3d.scales import Scale
@@ -27,7 +27,7 @@ OPTIM = {
     "demo": OptimConfig(),
     "paper": OptimConfig(steps=60_000, batch_size=24, learning_rate=5e-4, warmup=500),
 }
-VOXEL_DATA: dict[str, DataConfig] = {"smoke": DATA["smoke"], "demo": DATA["open"], "paper": DATA["open"]}
+VOXEL_DATA: dict[str, ViewData] = {"smoke": DATA["smoke"], "demo": DATA["open"], "paper": DATA["open"]}
 THIRD = {"demo": 1200, "paper": 20_000}  # steps of the runs of Table 1 and Sec. 4.3, compared among themselves
 SIXTH = {"demo": 600, "paper": 10_000}  # steps of the ablations
 # The original's layers want the original's start: with "he" they stayed at one answer for all objects (L_3D 0.29).
