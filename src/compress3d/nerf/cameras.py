@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from compress3d.errors import ConfigError
 from compress3d.nerf.scenes.scene import Scene
+
+ORIGIN = (0.0, 0.0, 0.0)
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
@@ -25,10 +28,10 @@ def look(backward: np.ndarray, up: np.ndarray, position: np.ndarray) -> np.ndarr
     return np.stack([right, np.cross(backward, right), backward, position], axis=1)
 
 
-def look_at(position: np.ndarray, target: np.ndarray = np.zeros(3), up: tuple = (0.0, 0.0, 1.0)) -> np.ndarray:
+def look_at(position: ArrayLike, target: ArrayLike = ORIGIN, up: ArrayLike = (0.0, 0.0, 1.0)) -> np.ndarray:
     """The pose (3, 4) of a camera at `position` that looks at `target`; z is up, as in Blender."""
     position = np.asarray(position, np.float64)
-    return look(position - target, np.asarray(up, np.float64), position)
+    return look(position - np.asarray(target), np.asarray(up, np.float64), position)
 
 
 def on_sphere(azimuth: float, elevation: float, radius: float) -> np.ndarray:
@@ -42,9 +45,7 @@ def on_sphere(azimuth: float, elevation: float, radius: float) -> np.ndarray:
     return radius * np.array([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
 
 
-def orbit(
-    count: int = 40, radius: float = 4.0, elevation: float = 30.0, target: np.ndarray = np.zeros(3)
-) -> np.ndarray:
+def orbit(count: int = 40, radius: float = 4.0, elevation: float = 30.0, target: ArrayLike = ORIGIN) -> np.ndarray:
     """Cameras once around `target` at one height, float64 (count, 3, 4); the first and last are neighbours.
 
     Defaults are the original's video: 40 views, 30 degrees up, 4 away.
@@ -63,8 +64,8 @@ def mean_pose(poses: np.ndarray) -> np.ndarray:
 def spiral(poses: np.ndarray, depths: tuple[float, float], count: int = 120, turns: int = 2) -> np.ndarray:
     """A path around the middle of forward-facing cameras, float64 (count, 3, 4), as the original's videos have it.
 
-    Cameras lie on an ellipse as wide as 90 % of the poses, move to and fro at half that rate, and look at a point as far
-    away as a weighted mean of inverse depths says (3/4 of the weight on the farthest).
+    Cameras lie on an ellipse as wide as 90 % of the poses, move to and fro at half that rate, and look at a point as
+    far away as a weighted mean of inverse depths says (3/4 of the weight on the farthest).
 
     Args:
         poses: (N, 3, 4).

@@ -216,7 +216,7 @@ def _decode(image: Image.Image, side: int | None) -> Decoded:
 
 def _bits(image: Image.Image) -> int:
     """Bits of a channel in the file, as its raw mode says (`RGBA;16B`), before it is loaded."""
-    raw = " ".join(str(tile.args) for tile in image.tile)
+    raw = " ".join(str(tile.args) for tile in getattr(image, "tile", []))
     return 16 if ";16" in raw else 32 if image.mode in ("I", "F") else 8
 
 

@@ -113,7 +113,7 @@ def read_all(
         expected: height and width that the cameras were made for; tools round fractions up or down.
 
     Raises:
-        DataError: one cannot be read, has another size than the first, is smaller than `size`; all need too much memory.
+        DataError: one cannot be read, has another size, is smaller than `size`; all need too much memory.
     """
     images, shape = np.empty(0), (0, 0)
     for number, path in enumerate(paths):
@@ -139,5 +139,5 @@ def read_all(
                 raise DataError(path, problem, "ask for a smaller size, or for fewer test views (testskip)")
             images = np.empty((len(paths), H, W, 3), np.float32)
         fingerprint.add(pixels)
-        images[number] = convert(pixels, images.shape[1:3])
+        images[number] = convert(pixels, smaller(shape, size))
     return images, shape
