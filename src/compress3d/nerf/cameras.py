@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from compress3d.errors import ConfigError
-from compress3d.nerf.scenes.scene import Scene
+
+if TYPE_CHECKING:  # scenes know cameras
+    from compress3d.nerf.scenes.scene import Scene
 
 ORIGIN = (0.0, 0.0, 0.0)
 

@@ -123,7 +123,7 @@ def _model(archive, name: str) -> Mesh:
         return archive[f"{name}/{key}"]
 
     vertices, faces = array("vertices").astype(np.float64), array("faces").astype(np.int64)
-    textures = []
+    textures: list[np.ndarray] = []
     while f"{name}/texture{len(textures)}" in archive:
         with Image.open(io.BytesIO(array(f"texture{len(textures)}").tobytes())) as image:
             textures.append(np.asarray(image.convert("RGB")))
