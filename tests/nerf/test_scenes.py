@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from compress3d.nerf.scenes import AS_ORIGINAL, find_scene, open_scene
+from compress3d.nerf.scenes import find_scene, open_scene
 from compress3d.nerf.scenes.pictures import area_mean, smaller
 from tests.nerf.tiny_scenes import blender, llff
 
@@ -288,7 +288,7 @@ def test_scenes_by_name(tmp_path, monkeypatch):
 @needs_shared
 def test_lego_as_the_original_reads_it():
     """Half size by means of 2 x 2 RGBA pixels, then over white: cv2's INTER_AREA, which gave 1.8e-7 less at most."""
-    scene = open_scene(SHARED / "nerf_synthetic/lego", size=400, testskip=12, **AS_ORIGINAL)
+    scene = open_scene(SHARED / "nerf_synthetic/lego", size=400, testskip=12, as_original=True)
     assert scene.size == (400, 400) and scene.centre == 0.0 and len(scene.split["train"]) == 100
     assert scene.focal == pytest.approx(555.5555155968841)
     for view in (0, 57, 101):
@@ -300,7 +300,8 @@ def test_lego_as_the_original_reads_it():
 @needs_shared
 def test_fern_as_the_original_reads_it():
     folder = SHARED / "nerf_llff_data/fern"
-    scene = open_scene(folder, centre=0.0)
+    scene = open_scene(folder, as_original=True)
+    assert scene.centre == 0.0
     poses, bounds, focal = bmild(np.load(folder / "poses_bounds.npy"))
     assert scene.size == (378, 504) and scene.focal == pytest.approx(focal / 8)
     assert scene.split["test"].tolist() == [0, 8, 16]

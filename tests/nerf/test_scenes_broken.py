@@ -291,6 +291,8 @@ BLENDER = {  # damage, the file that the message must name, and what it must say
     "path with a drive": (path("C:\\scenes\\r_0"), TRAIN, "outside"),
     "path with a zero byte": (path("train/r_1\0"), TRAIN, "outside"),
     "path of 5,000 letters": (path("train/" + "r" * 5000), TRAIN, "5006 characters"),
+    "path through a folder of 300 letters": (path("t" * 300 + "/r_1"), TRAIN, "304 characters"),
+    "path of half a character": (path("train/\ud800"), "train/", "is missing"),
     "path to a folder": (path("train.png"), "train.png", "is missing"),
     "frame twice": (path("./train/r_0"), TRAIN, "is listed twice"),
     "frame twice, spelt otherwise": (path("train//x/../r_0.png"), TRAIN, "is listed twice"),
@@ -314,7 +316,8 @@ BLENDER = {  # damage, the file that the message must name, and what it must say
     "pose mirrors": (rotation(lambda R: R * [-1, 1, 1]), TRAIN, "mirrors"),
     "pose of OpenCV": (frame(as_opencv), TRAIN, "looks away from the scene"),
     "pose in centimetres": (moved(100), TRAIN, "400 from the middle"),
-    "pose within the near plane": (moved(1e9), TRAIN, "from the middle"),
+    "camera beyond all": (moved(1e300), TRAIN, "from the middle"),
+    "pose of enormous numbers": (entry(0, 0, 1e300), TRAIN, "not a rotation"),
     "all cameras in one place": (change(TRAIN, same_place), TRAIN, "in one place"),
     "missing picture": (gone(VIEW), VIEW, "is missing; transforms_train.json lists it as frame 1"),
     "missing test picture": (gone("test/r_0.png"), "test/r_0.png", "is missing"),
@@ -363,6 +366,8 @@ LLFF = {
     "axis mirrored": (axis(2, -1.0), POSES, "image002.png has a pose that mirrors"),
     "axis zero": (axis(2, 0.0), POSES, "not a rotation"),
     "camera turned round": (table(backwards), POSES, "image004.png looks away"),
+    "enormous place": (at(4, 3, 1e300), POSES, "10,000 times|no numbers|looks away"),
+    "tiny depth": (at(4, 15, 1e-300), POSES, "10,000 times|no numbers"),
     "cameras in one place": (table(one_place), POSES, "one place"),
     "near is 0": (at(1, 15, 0.0), POSES, "row 1 has the depths 0 to"),
     "near is negative": (at(1, 15, -1.0), POSES, "depths -1 to"),
@@ -437,6 +442,7 @@ def test_any_flipped_byte_is_an_error_or_the_same_scene(layout, whole, tmp_path)
         ({"testskip": 0}, "testskip"), ({"testskip": 1.5}, "testskip"), ({"splits": ("all",)}, "splits"),
         ({"splits": ()}, "splits"), ({"averaged": "mean"}, "averaged"), ({"near": 6.0, "far": 2.0}, "near"),
         ({"near": 2.0, "far": 2.0}, "near"), ({"near": -1.0}, "near"), ({"far": INF}, "near"), ({"far": NAN}, "near"),
+        ({"hold_out": 8}, "hold_out"), ({"colour": "red"}, "colour"),
         ({"bounds": [[0, 0, 0]]}, "bounds"), ({"bounds": [[1, 1, 1], [0, 0, 0]]}, "bounds"),
     ],
 )  # fmt: skip
@@ -459,7 +465,7 @@ def test_more_pictures_than_memory(whole, monkeypatch):
     assert open_scene(whole / "blender", testskip=2).images.shape == (5, 16, 16, 3)
 
 
-@pytest.mark.parametrize("name", ["", "no-such-scene", "../x", "a\0b", "/nowhere/at/all"])
+@pytest.mark.parametrize("name", ["", "no-such-scene", "../x", "a\0b", "/nowhere/at/all", "x" * 5000, "a\ud800"])
 def test_names_that_are_no_scene(name):
     with pytest.raises(DataError, match="is no scene that is known.*terrace"):
         open_scene(name)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from compress3d import paths
-from compress3d.errors import DataError
+from compress3d.errors import ConfigError, DataError
 from compress3d.nerf.scenes.blender import read_blender
 from compress3d.nerf.scenes.llff import POSES, read_llff
 from compress3d.nerf.scenes.scene import Scene
 
-__all__ = ["AS_ORIGINAL", "Scene", "find_scene", "open_scene"]
-
-#: What the original's code does with Blender scenes: rays through pixels' corners, means of colour and alpha apart.
-AS_ORIGINAL = {"centre": 0.0, "averaged": "rgba"}
+__all__ = ["Scene", "find_scene", "open_scene"]
 
 
-def open_scene(name: str | Path, size: int | None = None, **options: Any) -> Scene:
+def open_scene(name: str | Path, size: int | None = None, as_original: bool = False, **options: Any) -> Scene:
     """Open a scene; its folder's files say which layout it has.
 
     Args:
         name: of a scene that ships with the package; of one in `$COMPRESS3D_CACHE/scenes`; or a folder.
         size: longer side of the pictures in pixels, made by means over areas; as in the files if None.
+        as_original: as the original's code (and the public port) reads them: rays through pixels' corners (`centre` 0),
+            and in Blender's layout means of colour and alpha apart (`averaged` "rgba").
         options: of `compress3d.nerf.scenes.blender.read_blender` (testskip, white, averaged, near, far, ...) or of
             `compress3d.nerf.scenes.llff.read_llff` (hold_out); `centre` of both.
 
@@ -37,9 +39,10 @@ def open_scene(name: str | Path, size: int | None = None, **options: Any) -> Sce
         problem = f"holds two layouts of scenes, {blender[0]} and {POSES}"
         raise DataError(folder, problem, "leave only the files of one, or name another folder")
     if llff:
-        return read_llff(folder, size, **options)
+        return read_llff(folder, size, **_known(read_llff, {"centre": 0.0} if as_original else {}, options))
     if blender:
-        return read_blender(folder, size, **options)
+        original = {"centre": 0.0, "averaged": "rgba"} if as_original else {}
+        return read_blender(folder, size, **_known(read_blender, original, options))
     problem = f"holds no scene: neither transforms_train.json nor {POSES}"
     raise DataError(folder, problem, "name the folder in which one of them lies")
 
@@ -49,19 +52,24 @@ def find_scene(name: str | Path) -> Path:
     places = [paths.shipped_data() / "scenes", paths.cache() / "scenes"]
     places += [places[1] / "nerf_synthetic", places[1] / "nerf_llff_data"]
     text = str(name)
-    if isinstance(name, str) and text and Path(text).name == text and "\0" not in text:
-        for place in places:
-            if (place / text).is_dir():
-                return place / text
-    folder = Path(text)
-    if text and "\0" not in text:
-        if folder.is_dir():
+    candidates = [place / text for place in places] if isinstance(name, str) and Path(text).name == text != "" else []
+    for folder in [*candidates, *([Path(text)] if text else [])]:
+        if os.path.isdir(folder):  # unlike Path's, it says no to names that no disk can hold
             return folder
-        if folder.exists():
-            raise DataError(folder, "is a file, not the folder of a scene", "name the folder in which it lies")
+    if text and os.path.exists(text):
+        raise DataError(text, "is a file, not the folder of a scene", "name the folder in which it lies")
     known = sorted({entry.name for place in places if place.is_dir() for entry in place.iterdir() if _is_scene(entry)})
     remedy = f"name a folder, or one of {', '.join(known)}" if known else f"name a folder, or put it into {places[1]}"
     raise DataError(text or "scene", "is no scene that is known", remedy)
+
+
+def _known(reader: Callable[..., Scene], original: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Options with what `as_original` means. ConfigError: the reader knows one of them not."""
+    names = list(inspect.signature(reader).parameters)[2:]
+    for name in options:
+        if name not in names:
+            raise ConfigError(name, "is no option of scenes in this layout", f"give some of {', '.join(names)}")
+    return original | options
 
 
 def _is_scene(folder: Path) -> bool:

@@ -19,13 +19,13 @@ from typing import Any, Literal
 import numpy as np
 
 from compress3d.errors import ConfigError, DataError
-from compress3d.nerf.scenes.pictures import area_mean, check_size_wanted, read_all
+from compress3d.nerf.scenes.pictures import area_mean, check_size_wanted, planar, read_all
 from compress3d.nerf.scenes.poses import check_rotation, check_sees
 from compress3d.nerf.scenes.scene import Fingerprint, Scene
 from compress3d.photos.reading import SUFFIXES
 
 BOUNDS = 1.3  # half the side of the box that holds lego and most of the eight scenes
-MOST_FRAMES = 100_000
+MOST_FRAMES, MOST_BYTES = 100_000, 200_000_000  # of a list
 _AGAIN = "get the scene again, or write this file again"
 _LENS = ("k1", "k2", "k3", "k4", "p1", "p2")
 
@@ -92,7 +92,7 @@ def read_blender(
         _check_apart(cameras[split["train"]], folder / "transforms_train.json")
 
     def convert(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-        rgba = pixels.astype(np.float32) / 255
+        rgba = planar(pixels)
         return over(area_mean(rgba, shape), white) if averaged == "rgba" else area_mean(over(rgba, white), shape)
 
     fingerprint.add(angles[splits[0]])
@@ -144,7 +144,7 @@ def read_transforms(listing: str | Path) -> tuple[float, list[tuple[Path, np.nda
             raise DataError(listing, f"{whose} is listed twice", "list each picture once")
         found[path] = _pose(frame.get("transform_matrix"), listing, whose)
     for number, path in enumerate(found):
-        if not path.is_file():
+        if not os.path.isfile(path):
             problem = f"is missing; {listing.name} lists it as frame {number}"
             raise DataError(path, problem, "get the scene again, or take this frame out of the list")
     return angle, list(found.items())
@@ -154,6 +154,8 @@ def _parse(listing: Path) -> dict[str, Any]:
     """The JSON object in a file."""
     if not listing.is_file():
         raise DataError(listing, "is missing", _other_layout(listing))
+    if listing.stat().st_size > MOST_BYTES:
+        raise DataError(listing, f"has {listing.stat().st_size / 1e6:.0f} MB, too many for a list of cameras", _AGAIN)
     try:
         text = listing.read_bytes().decode("utf-8-sig")
         content = json.loads(text, object_pairs_hook=_once)
@@ -207,7 +209,7 @@ def _picture(name: object, listing: Path, number: int) -> Path:
         problem = f"frame {number} has the file_path {_shown(name)}, which lies outside the scene's folder"
         raise DataError(listing, problem, "move the picture into the folder and write its path from there")
     suffix = "" if Path(plain).suffix.lower() in SUFFIXES else ".png"
-    if len(os.fsencode(Path(plain).name)) > 250 or len(plain) > 2000:
+    if max(len(part.encode(errors="replace")) for part in plain.split("/")) > 250 or len(plain) > 2000:
         raise DataError(listing, f"frame {number} has a file_path of {len(plain)} characters", _AGAIN)
     return listing.parent / (plain + suffix)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from compress3d.errors import ConfigError, DataError
 from compress3d.nerf.cameras import mean_pose
-from compress3d.nerf.scenes.pictures import area_mean, check_size_wanted, read_all
+from compress3d.nerf.scenes.pictures import area_mean, check_size_wanted, planar, read_all
 from compress3d.nerf.scenes.poses import check_rotation
 from compress3d.nerf.scenes.scene import Fingerprint, Scene
 from compress3d.photos.reading import SUFFIXES
@@ -52,14 +52,15 @@ def read_llff(folder: str | Path, size: int | None = None, hold_out: int = 8, ce
     if len(paths) != count:
         remedy = f"let {pictures.name} hold just the pictures that the poses were made from, or make the poses again"
         raise DataError(listing, f"holds cameras of {count} pictures, {pictures.name} has {len(paths)}", remedy)
-    poses, depths = normalised(raw, paths, listing)
+    with np.errstate(all="ignore"):  # of absurd numbers, which are refused by name below
+        poses, depths = normalised(raw, paths, listing)
     _check_forward(poses, (width / 2 / focal, height / 2 / focal), paths, listing)
 
     fingerprint = Fingerprint()
     fingerprint.add("llff", size, hold_out, raw)
 
     def convert(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-        return area_mean(pixels.astype(np.float32) / 255, shape)
+        return area_mean(planar(pixels), shape)
 
     images, _ = read_all(paths, False, size, convert, fingerprint, expected=(height / factor, width / factor))
     views = np.arange(count)
@@ -138,10 +139,15 @@ def _check_forward(poses: np.ndarray, tangents: tuple[float, float], paths: list
     """DataError: a pixel of a view looks sideways or backwards, where NDC has no place for it."""
     x, y = tangents
     corners = np.array([[sx * x, sy * y, -1.0] for sx in (-1, 1) for sy in (-1, 1)])
+    if not np.isfinite(poses).all():
+        raise DataError(listing, "has cameras that are no numbers once they are scaled and centred", _AGAIN)
     for path, pose in zip(paths, poses, strict=True):
         if not ((pose[2, :3] @ corners.T) < -1e-2).all():
             problem = f"the camera of {path.name} looks away from where the others look"
             raise DataError(listing, problem, "leave it out: a forward-facing scene is seen from one side (NDC)")
+    if not np.abs(poses[:, :, 3]).max() < 1e4:
+        problem = "has cameras more than 10,000 times as far apart as the nearest thing that they see"
+        raise DataError(listing, problem, _AGAIN)
     if np.ptp(poses[:, :, 3], axis=0).max() < 1e-6:
         problem = "has all its cameras in one place: no depth can be learned from them"
         raise DataError(listing, problem, "take pictures from different places")

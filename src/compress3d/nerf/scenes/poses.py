@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ TOLERANCE = 1e-3  # of a rotation's rows; files round to 1e-5 at worst
 
 def check_rotation(rotation: np.ndarray, where: str | Path, whose: str) -> None:
     """DataError: (3, 3) is not orthonormal to 1e-3, or mirrors."""
-    off = np.abs(rotation.T @ rotation - np.eye(3)).max()
+    with np.errstate(all="ignore"):  # of numbers such as 1e300; NaN is not below the tolerance
+        off = np.abs(rotation.T @ rotation - np.eye(3)).max()
     remedy = "write camera-to-world matrices without scale or shear, whose determinant is +1"
     if not off < TOLERANCE:
         raise DataError(where, f"{whose} has a pose that is not a rotation (R^T R is off by {off:.2g})", remedy)
@@ -29,9 +31,9 @@ def check_sees(
     Judged by the ball around the box, so that only what is surely wrong is refused: another unit of length, or the
     axes of OpenCV, whose cameras look along +z.
     """
-    middle, radius = bounds.mean(0), np.linalg.norm(bounds[1] - bounds[0]) / 2
+    middle, radius = bounds.mean(0, dtype=np.float64), math.dist(*bounds.tolist()) / 2
     towards = middle - pose[:, 3]
-    distance = float(np.linalg.norm(towards))
+    distance = math.hypot(*towards)
     if distance - radius > far or distance + radius < near:
         problem = (
             f"{whose} has a camera {distance:.3g} from the middle of the scene, which lies {near:g} to {far:g} away"
