@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("embreex")
 
-from compress3d.data.camera import project, sample_cameras
+from compress3d.data.camera import FOCAL, pose, project, sample_cameras
 from compress3d.data.mesh import Material, Mesh, crease_normals
 from compress3d.data.render import Renderer
 from compress3d.data.solids import Box, Ellipsoid, Frustum
@@ -156,3 +156,13 @@ def test_without_embree_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "embreex", None)
     with pytest.raises(DataError, match="pip install"):
         Renderer(mesh_of(SOLIDS))
+
+
+def test_any_pose_sees_what_a_metadata_row_sees():
+    """The same camera by its place, axes and focal length; a longer lens shows the middle larger."""
+    render = Renderer(floors(floor(), materials=[Material((0.8, 0.4, 0.2))]))
+    for camera in sample_cameras(np.random.default_rng(1), 3):
+        np.testing.assert_array_equal(render.view(*pose(camera), FOCAL, 137), render(camera))
+        assert covered(render.view(*pose(camera), 1.2 * FOCAL, 137)) == pytest.approx(
+            1.44 * covered(render(camera)), rel=0.01
+        )

@@ -48,7 +48,11 @@ def pose(camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def project(points: np.ndarray, camera: np.ndarray, side: int = IMAGE_SIDE) -> np.ndarray:
     """Pixel coordinates (N, 2), column and row, of points (N, 3); pixel (0, 0) covers [0, 1) x [0, 1)."""
-    eye, rotation = pose(camera)
+    return project_from(points, *pose(camera), FOCAL, side)
+
+
+def project_from(points: np.ndarray, eye: np.ndarray, rotation: np.ndarray, focal: float, side: int) -> np.ndarray:
+    """Pixel coordinates (N, 2) of points (N, 3) before a camera at `eye`; `focal` in units of the picture's side."""
     local = (points - eye) @ rotation.T
-    scale = FOCAL * side / -local[:, 2]
+    scale = focal * side / -local[:, 2]
     return np.stack([scale * local[:, 0] + side / 2, -scale * local[:, 1] + side / 2], axis=1)

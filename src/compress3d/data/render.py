@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compress3d.data.camera import FOCAL, IMAGE_SIDE, pose, project
+from compress3d.data.camera import FOCAL, IMAGE_SIDE, pose, project_from
 from compress3d.data.mesh import Mesh, cross_product
 from compress3d.errors import DataError
 
@@ -56,20 +56,29 @@ class Renderer:
 
     def __call__(self, camera: np.ndarray, side: int = IMAGE_SIDE) -> np.ndarray:
         """The view of a camera (metadata row), uint8 (side, side, 4); straight alpha, black where alpha is zero."""
+        return self.view(*pose(camera), FOCAL, side)
+
+    def view(self, eye: np.ndarray, rotation: np.ndarray, focal: float, side: int) -> np.ndarray:
+        """The view from any place outside the mesh, uint8 (side, side, 4), as above.
+
+        Args:
+            eye: (3,), of the camera.
+            rotation: (3, 3), its right, up and backward axes as rows.
+            focal: in units of the picture's side.
+        """
         k = self.supersampling
         n = side * k
-        eye, rotation = pose(camera)
-        corners = project(self.mesh.vertices, camera, n)
+        corners = project_from(self.mesh.vertices, eye, rotation, focal, n)
         x0, y0 = np.maximum(np.floor(corners.min(0)).astype(int) - 1, 0)
         x1, y1 = np.minimum(np.ceil(corners.max(0)).astype(int) + 1, n)
         full = np.zeros((n, n, 4), np.float32)
         if x1 > x0 and y1 > y0:
             column, row = np.meshgrid(np.arange(x0, x1) + 0.5, np.arange(y0, y1) + 0.5)
-            focal = FOCAL * n
-            local = np.stack([(column - n / 2) / focal, -(row - n / 2) / focal, -np.ones_like(row)], -1)
+            pixels = focal * n
+            local = np.stack([(column - n / 2) / pixels, -(row - n / 2) / pixels, -np.ones_like(row)], -1)
             directions = local.reshape(-1, 3) @ rotation
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-            seen = self._trace(eye, directions.astype(np.float32), 1.0 / focal * k)
+            seen = self._trace(eye, directions.astype(np.float32), 1.0 / pixels * k)
             full[y0:y1, x0:x1] = seen.reshape(y1 - y0, x1 - x0, 4)
         mean = full.reshape(side, k, side, k, 4).mean((1, 3))
         alpha = mean[..., 3:]

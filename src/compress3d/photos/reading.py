@@ -103,6 +103,7 @@ class Decoded:
     format: str
     orientation: int  # EXIF value 1..8; 1 is upright
     notes: tuple[str, ...]  # what was done to it, in words
+    bits: int = 8  # of a channel in the file; Pillow hands over 8 of the 16 of RGB and RGBA
 
     @property
     def factor(self) -> tuple[float, float]:
@@ -110,8 +111,11 @@ class Decoded:
         return self.size[0] / self.pixels.shape[1], self.size[1] / self.pixels.shape[0]
 
 
-def decode(path: str | Path) -> Decoded:
+def decode(path: str | Path, whole: bool = False) -> Decoded:
     """Read a picture file.
+
+    `whole`: every pixel of the file, however many, once its checksums were compared. Pillow compares those of PNG's
+    pixels only when asked: without, a changed byte can pass as changed pixels.
 
     Of an animation the first frame counts. Integers wider than 8 bits are scaled from the depth they fill (8, 10, 12,
     14, 16, ...), floats from [0, 1], [0, 255] or their own range. A colour profile is applied, EXIF orientation too.
@@ -122,9 +126,13 @@ def decode(path: str | Path) -> Decoded:
     path = Path(path)
     head = _head(path)
     try:
-        with _large_pictures_allowed(), Image.open(path, formats=_known_formats()) as image:
-            _check_size(path, image)
-            return _decode(image)
+        with _large_pictures_allowed():
+            if whole:
+                with Image.open(path, formats=_known_formats()) as image:
+                    image.verify()
+            with Image.open(path, formats=_known_formats()) as image:
+                _check_size(path, image)
+                return _decode(image, None if whole else WORKING_SIDE)
     except DataError:
         raise
     except UnidentifiedImageError:
@@ -186,19 +194,21 @@ def _check_size(path: Path, image: Image.Image) -> None:
         raise DataError(path, f"has {width * height / 1e6:.0f} megapixels; {read}", remedy)
 
 
-def _decode(image: Image.Image) -> Decoded:
+def _decode(image: Image.Image, side: int | None) -> Decoded:
+    """The picture, its long side not much above `side` where that is given."""
+    bits = _bits(image)
     mode, kind, size = image.mode, image.format or "", image.size  # of JPEG now: drafts are smaller
     frames = getattr(image, "n_frames", 1)
     notes = [f"first of {frames} frames" if frames > 1 else ""]
-    if kind in ("JPEG", "MPO"):
+    if side and kind in ("JPEG", "MPO"):
         # libjpeg decodes at 1/2, 1/4 or 1/8: 50 megapixels in 0.2 s and 1/64 of the memory
-        image.draft(None, (WORKING_SIDE, WORKING_SIDE))
+        image.draft(None, (side, side))
     before = _orientation(image)
     image.load()
     left = _orientation(image)  # Pillow turns TIFF pictures itself, size first, and forgets the tag when it loads them
     orientation = before if before != 1 else left
     profile = image.info.get("icc_profile")
-    small, depth = _shrunk(image)
+    small, depth = _shrunk(image, max(1, max(image.size) // side) if side else 1)
     image.close()
     small, unusable = _srgb(small, profile)
     if left in _TURNS:
@@ -206,7 +216,13 @@ def _decode(image: Image.Image) -> Decoded:
     notes += [depth, unusable, f"{_TURNS[orientation][0]} (EXIF {orientation})" if orientation in _TURNS else ""]
     if left >= 5:
         size = size[::-1]
-    return Decoded(np.array(small), size, mode, kind, orientation, tuple(filter(None, notes)))
+    return Decoded(np.array(small), size, mode, kind, orientation, tuple(filter(None, notes)), bits)
+
+
+def _bits(image: Image.Image) -> int:
+    """Bits of a channel in the file, as its raw mode says (`RGBA;16B`), before it is loaded."""
+    raw = " ".join(str(tile.args) for tile in getattr(image, "tile", []))
+    return 16 if ";16" in raw else 32 if image.mode in ("I", "F") else 8
 
 
 def _orientation(image: Image.Image) -> int:
@@ -220,10 +236,9 @@ def _orientation(image: Image.Image) -> int:
 # -- shrinking -------------------------------------------------------------------------------------------------------
 
 
-def _shrunk(image: Image.Image) -> tuple[Image.Image, str]:
-    """Means over squares of pixels, in a mode of 8 bits a channel, and what was done to deep pixels, if anything."""
+def _shrunk(image: Image.Image, factor: int) -> tuple[Image.Image, str]:
+    """Means over squares of `factor` pixels a side, in a mode of 8 bits a channel; what was done to deep pixels."""
     # Band by band, so that no second picture of full size is ever made.
-    factor = max(1, max(image.size) // WORKING_SIDE)
     width, height = image.size
     rows = max(factor, _BAND // width // factor * factor)
     low, high, words = _range(image, rows) if image.mode in _DEEP else (0.0, 1.0, "")
