@@ -306,4 +306,5 @@ def render_image(
         for start in tqdm(starts, desc="rendering", unit_scale=chunk, unit="ray", disable=not progress, leave=False):
             parts.append(render(rays.part(slice(start, start + chunk))))
     colour, depth, opacity, coarse = zip(*parts, strict=True)
-    return Rendered(*map(torch.cat, (colour, depth, opacity)), None if coarse[0] is None else torch.cat(coarse))
+    both = None if coarse[0] is None else torch.cat(coarse)
+    return Rendered(torch.cat(colour), torch.cat(depth), torch.cat(opacity), both)
