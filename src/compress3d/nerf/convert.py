@@ -93,11 +93,11 @@ def from_port(state: Mapping[str, Tensor], name: str = "weights") -> MLP:
         depth += 1
     first, direction = _matrix(state, "layer1.weight", name), _matrix(state, "layers_dir.0.weight", name)
     width = len(first)
-    octaves = [_octaves(first.shape[1]), _octaves(direction.shape[1] - width)]
-    if None in octaves or width < 2:
+    position_octaves, direction_octaves = _octaves(first.shape[1]), _octaves(direction.shape[1] - width)
+    if position_octaves is None or direction_octaves is None or width < 2:
         problem = f"layer1.weight {tuple(first.shape)} and layers_dir.0.weight {tuple(direction.shape)} fit no encoding"
         raise CheckpointError(name, problem, RIGHT_FILE)
-    field = MLP(depth, width, None, *octaves, first_relu=False, feature_relu=True)  # type: ignore[arg-type]
+    field = MLP(depth, width, None, position_octaves, direction_octaves, first_relu=False, feature_relu=True)
     expected = to_port(field)
     left = [key for key in state if key not in expected]
     if left:
@@ -144,7 +144,8 @@ def from_keras(arrays: Sequence[np.ndarray], field: MLP | None = None, name: str
     Example:
         >>> field = MLP(2, 16, L_position=2)
         >>> arrays = to_keras(field)
-        >>> len(arrays), bool((from_keras(arrays, MLP(2, 16, L_position=2)).feature.weight == field.feature.weight).all())
+        >>> again = from_keras(arrays, MLP(2, 16, L_position=2))
+        >>> len(arrays), bool((again.feature.weight == field.feature.weight).all())
         (12, True)
     """
     field = MLP() if field is None else field
@@ -177,7 +178,7 @@ def _keras_names(depth: int) -> list[str]:
 
 
 def _values(field: MLP) -> dict[str, Tensor]:
-    found = {}
+    found: dict[str, Tensor] = {}
     for name, layer in field.layers().items():
         found |= {f"{name}.weight": layer.acting_weight.detach().clone(), f"{name}.bias": layer.bias.detach().clone()}
     return found
