@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import naive_nerf
 from compress3d.errors import CheckpointError
 from compress3d.nerf.convert import from_keras, from_port, load_port, read_keras, to_keras, to_port
 from compress3d.nerf.mlp import MLP
-from tests.nerf import port_reference
 
 SCENE = dict(near=2.0, far=6.0, white=True)
 
@@ -31,8 +31,8 @@ def test_a_port_network_by_its_own_formula(depth, width, L):
     field = port_network(depth, width, L).double()
     state = to_port(field)
     points, views = torch.randn(2, 6, 3, dtype=torch.float64)
-    x = torch.cat([port_reference.encoding(points, L[0]), port_reference.encoding(views, L[1])], -1)
-    expected = port_reference.network(state, x)
+    x = torch.cat([naive_nerf.encoding(points, L[0]), naive_nerf.encoding(views, L[1])], -1)
+    expected = naive_nerf.network(state, x)
     loaded = from_port(to_port(field.float())).double()
     raw, features = loaded.density(points)
     torch.testing.assert_close(raw, expected[:, 3], rtol=0, atol=1e-5)

@@ -1,5 +1,6 @@
 """Rendering against loops, sampling against its distributions, and the whole against a plain renderer of the port."""
 
+import copy
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import pytest
 import torch
 from scipy import stats
 
+from benchmarks import naive_nerf
 from compress3d.engine.step import Step
 from compress3d.errors import ConfigError
 from compress3d.nerf import rendering
@@ -25,7 +27,6 @@ from compress3d.nerf.rendering import (
     sample_weights,
     stratified,
 )
-from tests.nerf import port_reference
 
 
 def generator(seed=0):
@@ -185,7 +186,7 @@ def test_against_the_plain_renderer(changes, monkeypatch):
     field, rays = port_like(seed=2, **changes), some_rays(50)
     with torch.no_grad():
         found = field.render(rays, both=True)
-    colour, coarse, depth, opacity = port_reference.render(
+    colour, coarse, depth, opacity = naive_nerf.render(
         to_port(field.coarse), to_port(field.fine), *rays, field.near.item(), field.far.item(), bool(field.white),
         octaves=(4, 2), samples=field.samples,
     )  # fmt: skip
@@ -252,6 +253,24 @@ def test_gradients_of_a_step_against_finite_differences():
         return field.training_step(given, Step(0, 0)).terms["fine"]
 
     assert torch.autograd.gradcheck(loss, fine, eps=1e-7, atol=1e-5, fast_mode=True)
+
+
+@pytest.mark.parametrize("white", [True, False])
+def test_gradients_against_those_of_the_plain_renderer(white):
+    field, given = port_like(seed=2, white=white), batch()
+    found = field.render(given.rays, both=True)
+    own = (found.colour - given.colours).square().mean() + (found.coarse - given.colours).square().mean()
+    own.backward()
+    states = [{name: value.requires_grad_() for name, value in to_port(net).items()} for net in field.children()]
+    colour, coarse, _, _ = naive_nerf.render(*states, *given.rays, 2.0, 6.0, white, (4, 2), field.samples)
+    ((colour - given.colours).square().mean() + (coarse - given.colours).square().mean()).backward()
+    for state, net in zip(states, field.children(), strict=True):
+        gradients = copy.deepcopy(net)
+        for parameter, of in zip(gradients.parameters(), net.parameters(), strict=True):
+            parameter.data = of.grad
+        for name, value in to_port(gradients).items():
+            assert value.any()
+            torch.testing.assert_close(value, state[name].grad, rtol=1e-6, atol=1e-9)
 
 
 def test_noise_only_where_it_is_asked_for_and_only_in_training():
@@ -370,7 +389,7 @@ def test_the_ports_networks_render_as_by_the_port(file, rays, octaves, scene):
     path, rays = DATA / "nerf_weights" / file, rays()
     stored = torch.load(path, map_location="cpu", weights_only=True)
     states = [stored[f"model_{part}_state_dict"] for part in ("coarse", "fine")]
-    expected = port_reference.render(*states, *rays, **scene, octaves=octaves)[0]
+    expected = naive_nerf.render(*states, *rays, **scene, octaves=octaves)[0]
     found = render_image(load_port(path, **scene).render, rays).colour
     assert expected.std() > 0.1
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)

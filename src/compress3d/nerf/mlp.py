@@ -209,5 +209,5 @@ class MLP(nn.Module):
         if isinstance(ray, int):
             hidden.view(len(views), ray, len(bias)).add_(of_views.unsqueeze(1))
         else:
-            hidden += of_views[ray]
+            hidden += of_views.index_select(0, ray)
         return _Map.of(self.colour_head)(F.relu_(hidden)).sigmoid()

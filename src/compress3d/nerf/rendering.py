@@ -250,14 +250,18 @@ def _points(rays: Rays, t: Tensor) -> Tensor:
 
 
 def _colours(field: Field, features: Tensor, views: Tensor, weights: Tensor) -> Tensor:
-    """RGB (R, S, 3) of the samples of weights (R, S); where no gradient is asked for, only of those that are seen."""
+    """RGB (R, S, 3) of the samples of weights (R, S); 0 for those that are not seen.
+
+    With gradients those of weight 0 are left out: theirs are 0, since light or density, too, is 0 there.
+    """
     R, S = weights.shape
-    if torch.is_grad_enabled():
+    gradients = torch.is_grad_enabled()
+    if gradients and weights.device.type != "cpu":  # no sums in an order that changes from run to run
         return field.colour(features, views, S).view(R, S, 3)
-    seen = (weights.flatten() > INVISIBLE).nonzero().squeeze(-1)
-    rgb = torch.zeros(R * S, 3, dtype=weights.dtype, device=weights.device)
-    rgb[seen] = field.colour(features[seen], views, seen // S).to(rgb.dtype)
-    return rgb.view(R, S, 3)
+    seen = (weights.flatten() > (0 if gradients else INVISIBLE)).nonzero().squeeze(-1)
+    found = field.colour(features.index_select(0, seen), views, seen // S)
+    rgb = torch.zeros(R * S, 3, dtype=found.dtype, device=found.device)
+    return rgb.index_copy(0, seen, found).view(R, S, 3)
 
 
 # -- pictures --------------------------------------------------------------------------------------------------------

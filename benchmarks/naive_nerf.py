@@ -1,7 +1,8 @@
 """A plain renderer that does what krrish94/nerf-pytorch does in evaluation mode, step by step as its code orders it.
 
-Everything is evaluated at every sample, both networks wholly, directions encoded at every point, in its chunks of
-16,384 rays and 16,384 points. What its jitter and noise do is left out: its evaluation mode has neither. Any dtype.
+For tests and for `benchmarks.run`. Everything is evaluated at every sample, both networks wholly, directions encoded at
+every point, in its chunks of 16,384 rays and 16,384 points. Its jitter and noise are left out: its evaluation mode has
+neither. Any dtype; gradients where they are asked for.
 """
 
 import torch
@@ -67,7 +68,6 @@ def quantiles(edges, weights, samples):
     return left + (u - low) / span * (right - left)
 
 
-@torch.no_grad()
 def render(coarse, fine, origins, directions, views, near, far, white, octaves, samples=(64, 64), chunk=16384):
     """Colours of the fine and of the coarse network, depth and opacity of the fine one.
 
@@ -79,7 +79,7 @@ def render(coarse, fine, origins, directions, views, near, far, white, octaves, 
         t = (near * (1.0 - u) + far * u).expand(len(o), samples[0])
         raw = evaluate(coarse, o[:, None] + d[:, None] * t[..., None], v, octaves, chunk)
         first, weights, _, _ = volume(raw, t, d, white)
-        more = quantiles(0.5 * (t[:, 1:] + t[:, :-1]), weights[:, 1:-1], samples[1])
+        more = quantiles(0.5 * (t[:, 1:] + t[:, :-1]), weights[:, 1:-1], samples[1]).detach()
         t = torch.sort(torch.cat([t, more], -1), -1).values
         raw = evaluate(fine, o[:, None] + d[:, None] * t[..., None], v, octaves, chunk)
         colour, _, depth, opacity = volume(raw, t, d, white)
