@@ -109,6 +109,15 @@ def test_tiles_change_nothing(count):
     torch.testing.assert_close(features, expected_features, rtol=0, atol=1e-11)
 
 
+def test_as_written_no_layer_is_multiplied_with_another():
+    field = make("port").float()
+    points = torch.randn(50, 3)
+    expected, _ = field.density(points)
+    with torch.no_grad():
+        assert torch.equal(field.density(points, as_written=True)[0], expected)
+        assert not torch.equal(field.density(points)[0], expected)  # rounded once less
+
+
 def test_a_render_without_gradients_leaves_inputs_alone():
     field = make("original, small")
     points, views = torch.randn(6, 3).double(), torch.eye(3).double()[:2]

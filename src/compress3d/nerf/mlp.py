@@ -168,12 +168,17 @@ class MLP(nn.Module):
         """Its layers by name, in order."""
         return {name: layer for name, layer in self.named_modules() if isinstance(layer, Linear)}
 
-    def density(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw density (P,) and features (P, width) of points (P, 3); see `Field`."""
+    def density(self, points: Tensor, as_written: bool = False) -> tuple[Tensor, Tensor]:
+        """Raw density (P,) and features (P, width) of points (P, 3); see `Field`.
+
+        Args:
+            as_written: multiply no layers together first, which rounds otherwise.
+        """
         maps = [_Map.of(layer) for layer in self.position]  # type: ignore[arg-type]  # torch: "Module"
         joined = None if self.skip is None else self.skip + 1
         straight = None if self.first_relu else 0
-        if straight == 0 and self.depth > 1 and joined != 1 and not torch.is_grad_enabled():
+        whole = torch.is_grad_enabled() or as_written
+        if straight == 0 and self.depth > 1 and joined != 1 and not whole:
             maps, straight = [maps[1].after(maps[0]), *maps[2:]], None
             joined = None if joined is None else joined - 1
         head = _Map.of(self.density_head)
