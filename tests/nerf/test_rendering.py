@@ -102,6 +102,14 @@ def test_weights_are_of_float32_at_least():
     assert low.dtype == torch.float32 and sample_weights(sigma, t, lengths).dtype == torch.float64
 
 
+def test_pixels_are_added_up_in_float32_where_networks_compute_in_bfloat16():
+    of = [value.float() for value in samples(4, 9)]
+    with torch.autocast("cpu", torch.bfloat16):
+        low = composite(*of, white=True)
+    for own, expected in zip(low[:3], composite(*of, white=True)[:3], strict=True):
+        assert own.dtype == torch.float32 and torch.equal(own, expected)
+
+
 # -- sampling --------------------------------------------------------------------------------------------------------
 
 
@@ -273,6 +281,17 @@ def test_gradients_against_those_of_the_plain_renderer(white):
             torch.testing.assert_close(value, state[name].grad, rtol=1e-6, atol=1e-9)
 
 
+def test_a_step_in_bfloat16():
+    field, given = port_like(seed=2, noise=0.3).float(), RayBatch(*(value.float() for value in batch()))
+    expected = field.training_step(given, Step(0, 0)).total
+    with torch.autocast("cpu", torch.bfloat16):
+        found = field.training_step(given, Step(0, 0)).total
+    found.backward()
+    assert found.dtype == torch.float32 and found.item() != expected.item()
+    assert found.item() == pytest.approx(expected.item(), rel=0.05)
+    assert all(p.grad.isfinite().all() for p in field.parameters())
+
+
 def test_noise_only_where_it_is_asked_for_and_only_in_training():
     rays = some_rays(30)
     with torch.no_grad():
@@ -330,6 +349,15 @@ def test_a_bar_is_shown_where_asked_for(capsys):
     assert capsys.readouterr().err == ""
     render_image(field.render, some_rays(4), chunk=2, progress=True)
     assert "rendering" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_bfloat16_only_where_it_is_native(native, monkeypatch):
+    monkeypatch.setattr("compress3d.engine.hardware.native_bfloat16", lambda device: native)
+    field, rays = port_like(seed=2).float(), some_rays(20, dtype=torch.float32)
+    exact, found = (render_image(field.render, rays, precision=name).colour for name in ("float32", "bfloat16"))
+    assert torch.equal(found, exact) == (not native)
+    assert found.dtype == torch.float32 and (found - exact).abs().mean() < 0.05
 
 
 @pytest.mark.parametrize("chunk", [0, -3])

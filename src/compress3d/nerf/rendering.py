@@ -70,9 +70,9 @@ def sample_weights(sigma: Tensor, t: Tensor, lengths: Tensor) -> Tensor:
 
 def blend(weights: Tensor, rgb: Tensor, t: Tensor, white: bool | Tensor) -> Rendered:
     """Pixels of weights (R, S), colours (R, S, 3) and t (R, S); on white, or on black."""
-    rgb = at_least_float32(rgb)
     opacity = weights.sum(-1)
-    colour = (weights.unsqueeze(-2) @ rgb).squeeze(-2) + (1 - opacity).unsqueeze(-1) * white
+    colour = (weights.unsqueeze(-1) * rgb).sum(-2)  # no matrix product, which autocast would do in bfloat16
+    colour = colour + (1 - opacity).unsqueeze(-1) * white
     return Rendered(colour, (weights * t).sum(-1), opacity)
 
 
