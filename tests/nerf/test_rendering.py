@@ -292,6 +292,31 @@ def test_a_step_in_bfloat16():
     assert all(p.grad.isfinite().all() for p in field.parameters())
 
 
+def test_it_learns_a_ball():
+    """A red ball of radius 1 before white, seen from all sides."""
+    torch.manual_seed(0)
+    field = CoarseFine(*(MLP(2, 32, None, 3, 1) for _ in range(2)), 1.5, 4.5, white=True, samples=(16, 16))
+    rng = generator()
+    origins = 3 * torch.nn.functional.normalize(torch.randn(1024, 3, generator=rng), dim=-1)
+    directions = torch.nn.functional.normalize(torch.randn(1024, 3, generator=rng) - origins, dim=-1)
+    closest = origins - (origins * directions).sum(-1, keepdim=True) * directions
+    colours = torch.where(closest.norm(dim=-1, keepdim=True) < 1, torch.tensor([1.0, 0, 0]), torch.ones(3))
+    optimizer = torch.optim.Adam(field.parameters(), 1e-2)
+    for number in range(60):
+        part = slice(number % 4 * 256, number % 4 * 256 + 256)
+        given = RayBatch(origins[part], directions[part], directions[part], colours[part])
+        optimizer.zero_grad()
+        field.training_step(given, Step(number, 0)).total.backward()
+        optimizer.step()
+    found = render_image(field.render, Rays(origins, directions, directions))
+    error = (found.colour - colours).square().mean()
+    assert error < 0.2 * (colours - colours.mean(0)).square().mean()
+    hit = (found.opacity > 0.9) & (colours[:, 1] == 0)
+    assert hit.float().mean() > 0.1
+    depth = found.depth[hit] / found.opacity[hit]
+    assert (depth - 2).median() < 1.2 and depth.min() > 1.5
+
+
 def test_noise_only_where_it_is_asked_for_and_only_in_training():
     rays = some_rays(30)
     with torch.no_grad():
