@@ -295,7 +295,7 @@ def test_a_step_in_bfloat16():
 def test_it_learns_a_ball():
     """A red ball of radius 1 before white, seen from all sides."""
     torch.manual_seed(0)
-    field = CoarseFine(*(MLP(2, 32, None, 3, 1) for _ in range(2)), 1.5, 4.5, white=True, samples=(16, 16))
+    field = CoarseFine(*(MLP(2, 32, None, 3, 1) for _ in range(2)), 1.5, 4.5, white=True, samples=(16, 16), noise=1)
     rng = generator()
     origins = 3 * torch.nn.functional.normalize(torch.randn(1024, 3, generator=rng), dim=-1)
     directions = torch.nn.functional.normalize(torch.randn(1024, 3, generator=rng) - origins, dim=-1)
