@@ -281,6 +281,16 @@ def test_gradients_against_those_of_the_plain_renderer(white):
             torch.testing.assert_close(value, state[name].grad, rtol=1e-6, atol=1e-9)
 
 
+def test_a_step_has_the_same_gradients_bit_for_bit_each_time():
+    field, given = port_like(seed=2, noise=0.5).float(), RayBatch(*(value.float() for value in batch(200)))
+    found = []
+    for _ in range(2):
+        field.zero_grad()
+        field.training_step(given, Step(7, 1)).total.backward()
+        found.append([p.grad.clone() for p in field.parameters()])
+    assert all(map(torch.equal, *found))
+
+
 def test_a_step_in_bfloat16():
     field, given = port_like(seed=2, noise=0.3).float(), RayBatch(*(value.float() for value in batch()))
     expected = field.training_step(given, Step(0, 0)).total
