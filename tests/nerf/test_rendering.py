@@ -456,5 +456,5 @@ def test_the_ports_networks_render_as_by_the_port(file, rays, octaves, scene):
     found = render_image(load_port(path, **scene).render, rays).colour
     assert expected.std() > 0.1
     error = (found - expected).abs().amax(-1)
-    assert (error > 1e-3).sum() <= 1  # where products round otherwise, 1 pixel in 20,000 has its last sample elsewhere
+    assert (error > 1e-3).sum() <= 1  # where products round otherwise, it is 1 pixel in 20,000: see sample_weights
     assert error.square().mean().sqrt() < 1e-3  # 0.05 dB at 26 dB are 4e-3, were all errors of one direction
