@@ -165,6 +165,13 @@ def jpeg2000_rows(quick: bool) -> list[Row]:
     return [Row(*row) for row in bench_jpeg2000(pictures=5 if quick else 20)]
 
 
+def nerf_rows(quick: bool) -> list[Row]:
+    """Rendering and training two radiance networks, against a renderer that does what a public port does."""
+    from benchmarks.nerf import bench_nerf
+
+    return [Row(*row) for row in bench_nerf(rays=16 if quick else 512, repeats=1 if quick else 5)]
+
+
 def bench(quick: bool = False, out: Path | None = None) -> list[Row]:
     """Run every benchmark that this machine can run, and print the table.
 
@@ -180,6 +187,7 @@ def bench(quick: bool = False, out: Path | None = None) -> list[Row]:
         "compression": lambda: bench_compression(size, repeats=1 if quick else 3),
         "loader": lambda: loader_rows(quick),
         "JPEG 2000": lambda: jpeg2000_rows(quick),
+        "NeRF": lambda: nerf_rows(quick),
     }
     rows: list[Row] = []
     skipped: dict[str, str] = {}

@@ -1,4 +1,7 @@
-"""The losses of Golts & Schechner 2021, Eq. 14 to 16, and what a network hands to the training loop."""
+"""Losses, an equation each, and what a network hands to the training loop.
+
+Eq. 14 to 16 of Golts & Schechner 2021; the photometric loss of radiance fields.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ VIEW_WEIGHTS = ("sum", "mean")
 
 
 class LossTerms(NamedTuple):
-    """Losses of one minibatch, scalars: their parts are "compression" (Eq. 14) and "reconstruction" (Eq. 15)."""
+    """Losses of one minibatch, scalars; of the main paper "compression" (Eq. 14) and "reconstruction" (15)."""
 
     total: Tensor  # what the optimizer minimizes
     terms: dict[str, Tensor]  # its parts by name, for the record
@@ -73,3 +76,20 @@ def joint_loss(l_comp: Tensor, l_3d: Tensor, views: int, view_weight: str = "sum
         raise ConfigError(f"view weight {view_weight!r}", "does not exist", "choose 'sum' or 'mean'")
     weight = views if view_weight == "sum" else 1
     return weight * l_comp + l_3d  # Eq. 16
+
+
+def photometric_loss(rendered: Tensor, colours: Tensor) -> Tensor:
+    """Mean squared error of pixels over rays and channels.
+
+    Mildenhall et al. 2020, Eq. 6, sums over rays; the authors' code, as here, takes the mean.
+
+    Args:
+        rendered: (R, 3), any float dtype; computed in float32 at least.
+        colours: (R, 3) in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> photometric_loss(torch.zeros(4, 3), torch.full((4, 3), 0.5))
+        tensor(0.2500)
+    """
+    return F.mse_loss(at_least_float32(rendered), at_least_float32(colours))

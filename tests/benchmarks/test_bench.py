@@ -8,6 +8,7 @@ import torch
 from benchmarks import run
 from benchmarks.jpeg2000 import bench_jpeg2000
 from benchmarks.loader import bench_loader
+from benchmarks.nerf import bench_nerf
 from compress3d.errors import CodecError
 from compress3d.joint import timing
 
@@ -78,6 +79,12 @@ def test_loader_and_jpeg2000(store):
     assert len(rows) == 5 and all(reference > 0 and ours > 0 for _, reference, ours in rows)
 
 
+def test_nerf_in_both_ways():
+    rows = bench_nerf(rays=3, repeats=1, sizes=((2, 8),))
+    assert [name for name, _, _ in rows] == ["NeRF 2 x 8, rendering", "NeRF 2 x 8, training step"]
+    assert all(reference > 0 and ours > 0 for _, reference, ours in rows)
+
+
 def test_what_the_machine_has_not_is_named_and_the_table_printed(monkeypatch, tmp_path, capsys):
     def missing(quick):
         raise CodecError("OpenJPEG", "is not found", "install it")
@@ -87,6 +94,7 @@ def test_what_the_machine_has_not_is_named_and_the_table_printed(monkeypatch, tm
     monkeypatch.setattr(run, "bench_compression", lambda *_, **__: [run.Row("a longer name", 5.0, 10.0)])
     monkeypatch.setattr(run, "loader_rows", lambda quick: [])
     monkeypatch.setattr(run, "jpeg2000_rows", missing)
+    monkeypatch.setattr(run, "nerf_rows", lambda quick: [])
     run.bench(quick=True, out=tmp_path / "bench.json")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["reference", "ms", "ours", "ms", "ratio"]
