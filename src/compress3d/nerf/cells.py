@@ -217,6 +217,21 @@ def sum_of_rays(values: Tensor, counts: Tensor) -> Tensor:
     return torch.segment_reduce(values, "sum", lengths=counts, axis=0, unsafe=True)
 
 
+class _Pick(torch.autograd.Function):
+    """Some rows of values (P, C), each once: the gradient is a copy, 2 to 6 times faster than index_select's sum."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor, chosen: Tensor) -> Tensor:
+        ctx.save_for_backward(chosen)
+        ctx.length = len(values)
+        return values.index_select(0, chosen)
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor) -> tuple[Tensor, None]:
+        (chosen,), (grad,) = ctx.saved_tensors, grads
+        return grad.new_zeros(ctx.length, *grad.shape[1:]).index_copy_(0, chosen, grad), None
+
+
 def render_in_cells(
     field: Field,
     cells: OccupiedCells,
@@ -248,7 +263,7 @@ def render_in_cells(
     seen = light > dark if torch.is_grad_enabled() else weights > faint
     chosen = seen.nonzero().squeeze(-1)
     ray, share = samples.ray.index_select(0, chosen), weights.index_select(0, chosen)
-    rgb = at_least_float32(field.colour(features.index_select(0, chosen), rays.views, ray))
+    rgb = at_least_float32(field.colour(_Pick.apply(features, chosen), rays.views, ray))
     R = len(rays.origins)
     sums = sum_of_rays(torch.stack([weights, weights.detach() * samples.t], 1), samples.counts)
     opacity, depth = sums.unbind(1)

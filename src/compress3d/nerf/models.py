@@ -153,12 +153,8 @@ class VoxelScene(InCells):
         return bool(due)
 
     def parameter_groups(self, optim: OptimConfig) -> list[dict]:
-        """Density and colour, which learn at different speeds."""
-        common = {"warmup": optim.warmup, "lr": 0.0}
-        return [
-            {"params": [self.voxels.density_rows], "peak": optim.learning_rate, **common},
-            {"params": [self.voxels.colour_rows], "peak": optim.learning_rate, **common},
-        ]
+        """All values at one rate."""
+        return [{"params": [self.voxels.rows], "peak": optim.learning_rate, "warmup": optim.warmup, "lr": 0.0}]
 
     def _prune(self) -> None:
         cells = dilated(self.voxels.opacity() > self.threshold, 1)

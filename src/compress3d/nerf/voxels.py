@@ -79,9 +79,8 @@ class VoxelField(nn.Module):
     A cell, the box between 8 neighbouring points, is kept where all 8 are. Implements `Field`.
 
     Attributes:
-        density_rows: (K, 1), raw density of kept points.
-        colour_rows: (K, 12), colour before the sigmoid: red, green, blue, then what each gains with x, y, z of the
-            viewing direction.
+        rows: (K, 13), of kept points: raw density; colour before the sigmoid: red, green, blue, then what each gains
+            with x, with y and with z of the viewing direction.
         index: int32 (X, Y, Z), row of a lattice point; -1 where it is not kept. Rows are in order of the index grid.
         bounds: (2, 3), first and last lattice point.
 
@@ -100,7 +99,7 @@ class VoxelField(nn.Module):
 
     index: Tensor
     bounds: Tensor
-    _cell: Tensor  # int32, flat grid of cells: number of a kept cell, or -1
+    _cell: Tensor  # int32, flat grid of cells and an empty layer around: number of a kept cell, or -1
     _corners: Tensor  # int32 (cells, 8), rows of a kept cell's corners
 
     def __init__(self, bounds: Tensor | np.ndarray | Sequence = ((-1.0,) * 3, (1.0,) * 3), size: int = 48):
@@ -108,8 +107,8 @@ class VoxelField(nn.Module):
         corners = checked_bounds(bounds)
         shape = lattice_shape(corners, size)
         K = int(np.prod(shape))
-        self.density_rows = nn.Parameter(torch.full((K, 1), START))
-        self.colour_rows = nn.Parameter(torch.zeros(K, COLOURS))
+        self.rows = nn.Parameter(torch.zeros(K, 1 + COLOURS))
+        self.rows.data[:, 0] = START
         self.register_buffer("index", torch.arange(K, dtype=torch.int32).view(shape))
         self.register_buffer("bounds", corners)
         self.register_buffer("_cell", torch.empty(0, dtype=torch.int32), persistent=False)
@@ -137,15 +136,10 @@ class VoxelField(nn.Module):
         if not torch.equal(kept.long().cpu(), torch.arange(len(rows))):
             raise DataError("index grid", f"does not number {len(rows)} rows in order", "give 0 to K - 1 and -1")
         field = cls(bounds, size=2)
-        field._replace(rows[:, :1], rows[:, 1:], index.to(torch.int32))
+        field._replace(rows.detach().clone(), index.to(torch.int32))
         return field.to(rows.device)
 
     # -- what it is ---------------------------------------------------------------------------------------------------
-
-    @property
-    def rows(self) -> Tensor:
-        """(K, 13): raw density and colours of kept points."""
-        return torch.cat([self.density_rows, self.colour_rows], 1)
 
     @property
     def kept(self) -> Tensor:
@@ -155,7 +149,7 @@ class VoxelField(nn.Module):
     @property
     def cells(self) -> Tensor:
         """bool (X - 1, Y - 1, Z - 1): cells that are kept."""
-        return (self._cell >= 0).view([n - 1 for n in self.index.shape])
+        return self._cell.view([n + 1 for n in self.index.shape])[1:-1, 1:-1, 1:-1] >= 0
 
     @property
     def cell_side(self) -> float:
@@ -171,47 +165,56 @@ class VoxelField(nn.Module):
     # -- Field --------------------------------------------------------------------------------------------------------
 
     def density(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw density (P,) of points (P, 3), and the points: `colour` looks up those that are seen; see `Field`."""
+        """Raw density (P,) and colours (P, 12) before the sigmoid of points (P, 3); see `Field`."""
         rows, weights, inside = self._around(points)
-        raw = _Lookup.apply(self.density_rows, rows, weights).squeeze(-1)
-        return torch.where(inside, raw, EMPTY), points
+        raw, colours = _Lookup.apply(self.rows, rows, weights).split([1, COLOURS], 1)
+        return torch.where(inside, raw.squeeze(-1), EMPTY), colours
 
     def activate(self, raw: Tensor) -> Tensor:
         """Density: softplus, in units that the size of the box does not change."""
         return self.density_scale * F.softplus(raw)
 
     def colour(self, features: Tensor, views: Tensor, ray: Tensor | int) -> Tensor:
-        """RGB (P, 3) in [0, 1] of points (P, 3); see `Field`."""
-        rows, weights, _ = self._around(features)
-        values = _Lookup.apply(self.colour_rows, rows, weights).view(-1, 4, 3)
-        shares = torch.cat([torch.ones_like(views[:, :1]), views], 1).unsqueeze(1)  # (R, 1, 4)
-        shares = shares.repeat_interleave(ray, 0) if isinstance(ray, int) else shares.index_select(0, ray)
-        return torch.bmm(shares.to(values.dtype), values).squeeze(1).sigmoid()
+        """RGB (P, 3) in [0, 1] of colours (P, 12); see `Field`."""
+        x, y, z = (views.repeat_interleave(ray, 0) if isinstance(ray, int) else views.index_select(0, ray)).split(1, 1)
+        base, of_x, of_y, of_z = features.split(3, 1)
+        return base.addcmul(of_x, x).addcmul(of_y, y).addcmul(of_z, z).sigmoid()
+
+    def cell_of(self, points: Tensor) -> Tensor:
+        """Number (P,), int32, of the kept cell that holds a point (P, 3), in order of the grid; -1 where none does."""
+        return self._place(points)[0]
+
+    def _place(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Number of the cell that holds a point, int32 (P,), and where in it the point is, (P, 3) in [0, 1]."""
+        X, Y, Z = self.index.shape
+        cells = torch.tensor([X - 1, Y - 1, Z - 1], dtype=points.dtype, device=points.device)
+        low, high = self.bounds.to(points.dtype)
+        shrink = 1 - 2 * torch.finfo(points.dtype).eps  # the box's upper faces belong to it
+        at = (points - low) * (cells / (high - low) * shrink)
+        base = at.floor().clamp_(min=-1).minimum(cells)  # what is outside ends in the empty layer around the grid
+        x, y, z = base.to(torch.int32).unbind(-1)
+        return self._cell.index_select(0, (x * (Y + 1) + y) * (Z + 1) + z + ((Y + 1) * (Z + 1) + Z + 2)), at - base
 
     def _around(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rows (P, 8) of the corners around points, trilinear weights (P, 8), and whether the cell is kept (P,)."""
-        X, Y, Z = self.index.shape
-        last = torch.tensor([X - 2, Y - 2, Z - 2], dtype=points.dtype, device=points.device)
-        low, high = self.bounds.to(points.dtype)
-        at = (points - low) * ((last + 1) / (high - low))
-        base = at.floor().clamp_(min=0).minimum(last)
-        share = at - base
-        x, y, z = base.to(torch.int32).unbind(-1)
-        cell = self._cell.index_select(0, (x * (Y - 1) + y) * (Z - 1) + z)
-        inside = (cell >= 0) & ((share >= 0) & (share <= 1)).all(-1)
-        both = torch.stack([1 - share, share], -1)  # (P, 3, 2)
-        weights = both[:, 0, :, None, None] * both[:, 1, None, :, None] * both[:, 2, None, None, :]
+        cell, share = self._place(points)
+        x, y, z = share.T.contiguous()
+        of_y, of_z, of_both = y - y * z, z - y * z, y * z
+        weights = torch.stack([1 - y - of_z, of_z, of_y, of_both])
+        weights = torch.cat([weights * (1 - x), weights * x])
+        # Turned by a product with 1: 0.3 ms for 50,000 points where a copy takes 3.
+        weights = weights.T @ torch.eye(8, dtype=weights.dtype, device=weights.device)
         if not len(self._corners):
-            return points.new_zeros(0, 8, dtype=torch.int32).expand(len(points), 8), weights.flatten(1), inside
-        return self._corners.index_select(0, cell.clamp_(min=0)), weights.flatten(1), inside
+            return cell.new_zeros(len(points), 8), weights, cell >= 0
+        return self._corners.index_select(0, cell.clamp(min=0)), weights, cell >= 0
 
     # -- changing what is kept ----------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def opacity(self) -> Tensor:
         """(X - 1, Y - 1, Z - 1) in [0, 1]: light that a kept cell stops along its edge, at its densest corner."""
-        raw = torch.full(self.index.shape, EMPTY, dtype=self.density_rows.dtype, device=self.index.device)
-        raw[self.kept] = self.density_rows.squeeze(-1)
+        raw = torch.full(self.index.shape, EMPTY, dtype=self.rows.dtype, device=self.index.device)
+        raw[self.kept] = self.rows[:, 0]
         stopped = -torch.expm1(-self.activate(raw) * self.cell_side)
         return F.max_pool3d(stopped[None, None], 2, 1)[0, 0] * self.cells
 
@@ -222,7 +225,7 @@ class VoxelField(nn.Module):
         chosen = (F.max_pool3d(corners.float()[None, None], 2, 1)[0, 0] > 0) & self.kept
         rows = self.index[chosen].long()
         index = torch.where(chosen, chosen.flatten().cumsum(0).view(chosen.shape) - 1, -1).to(torch.int32)
-        self._replace(self.density_rows[rows], self.colour_rows[rows], index)
+        self._replace(self.rows[rows], index)
 
     @torch.no_grad()
     def resize(self, size: int) -> None:
@@ -244,27 +247,24 @@ class VoxelField(nn.Module):
         place = at.double() * torch.tensor([(b - 1) / (n - 1) for b, n in zip(old, shape, strict=True)], device=device)
         base = torch.minimum(place.floor(), torch.tensor(old, device=device) - 2).clamp(min=0)
         share, base = place - base, base.long()
-        density = torch.zeros(len(at), 1, dtype=self.density_rows.dtype, device=device)
-        colours = torch.zeros(len(at), COLOURS, dtype=self.density_rows.dtype, device=device)
-        total = torch.zeros_like(density)
+        values = torch.zeros(len(at), 1 + COLOURS, dtype=self.rows.dtype, device=device)
+        total = torch.zeros_like(values[:, :1])
         for corner in range(8):
             step = torch.tensor([corner >> 2 & 1, corner >> 1 & 1, corner & 1], device=device)
             row = self.index[tuple((base + step).T)].long()
-            weight = torch.where(step == 1, share, 1 - share).prod(-1, keepdim=True).to(density.dtype)
+            weight = torch.where(step == 1, share, 1 - share).prod(-1, keepdim=True).to(values.dtype)
             weight = weight * (row >= 0).unsqueeze(-1)
-            row = row.clamp(min=0)
-            density, colours = density + weight * self.density_rows[row], colours + weight * self.colour_rows[row]
+            values += weight * self.rows[row.clamp(min=0)]
             total += weight
-        known = total > 0
-        density = torch.where(known, density / total, START)
-        colours = torch.where(known, colours / total, 0)
+        values = values / total.where(total > 0, 1)
+        values[:, 0] = torch.where(total[:, 0] > 0, values[:, 0], START)
         index = torch.where(chosen, chosen.flatten().cumsum(0).view(chosen.shape) - 1, -1).to(torch.int32)
-        self._replace(density, colours, index)
+        self._replace(values, index)
 
     @torch.no_grad()
-    def _replace(self, density: Tensor, colours: Tensor, index: Tensor) -> None:
-        """Other values, in new parameters: torch remembers the shape of one that has had a gradient."""
-        self.density_rows, self.colour_rows = nn.Parameter(density.contiguous()), nn.Parameter(colours.contiguous())
+    def _replace(self, rows: Tensor, index: Tensor) -> None:
+        """Other values, in a new parameter: torch remembers the shape of one that has had a gradient."""
+        self.rows = nn.Parameter(rows.contiguous())
         self.index = index
         self._number_cells()
 
@@ -276,22 +276,17 @@ class VoxelField(nn.Module):
             for x in (0, 1) for y in (0, 1) for z in (0, 1)
         ]  # fmt: skip
         kept = torch.stack([corner >= 0 for corner in corners]).all(0)
-        self._cell = torch.where(kept, kept.cumsum(0) - 1, -1).to(torch.int32)
+        numbers = torch.where(kept, kept.cumsum(0) - 1, -1).to(torch.int32).view(X - 1, Y - 1, Z - 1)
+        self._cell = F.pad(numbers, (1,) * 6, value=-1).flatten()
         self._corners = torch.stack([corner[kept] for corner in corners], 1)
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
-        """Of torch: takes the sizes of the state, in the same parameters: an optimizer made before still holds them."""
-        found = [state_dict.get(prefix + name) for name in ("density_rows", "colour_rows", "index")]
-        if all(isinstance(value, Tensor) for value in found):
-            density, colours, index = found
-            fits = (
-                density.dim() == colours.dim() == 2 and index.dim() == 3 and min(index.shape) >= 2
-                and density.shape == (int((index >= 0).sum()), 1) and colours.shape == (len(density), COLOURS)
-            )  # fmt: skip
-            if fits:  # otherwise torch says which shapes differ
-                for parameter, value in ((self.density_rows, density), (self.colour_rows, colours)):
-                    parameter.data = torch.empty_like(value, dtype=parameter.dtype, device=parameter.device)
-                    parameter.grad = None
+        """Of torch: takes the sizes of the state, in the same parameter: an optimizer made before still holds it."""
+        rows, index = state_dict.get(f"{prefix}rows"), state_dict.get(f"{prefix}index")
+        if isinstance(rows, Tensor) and isinstance(index, Tensor) and index.dim() == 3 and min(index.shape) >= 2:
+            if rows.shape == (int((index >= 0).sum()), 1 + COLOURS):  # otherwise torch says which shapes differ
+                self.rows.data = torch.empty_like(rows, dtype=self.rows.dtype, device=self.rows.device)
+                self.rows.grad = None
                 self.index = torch.empty_like(index, dtype=torch.int32, device=self.index.device)
         super()._load_from_state_dict(state_dict, prefix, *args)
         self._number_cells()
