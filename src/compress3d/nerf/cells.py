@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,9 @@ class Samples(NamedTuple):
     ray: Tensor  # (P,) int64
     counts: Tensor  # (R,) int64: samples of each ray
     step: float  # length between neighbouring samples, in units of the scene
+
+
+Watch = Callable[[Samples, Tensor], None]  # is shown samples and their weights in pixels
 
 
 class OccupiedCells(nn.Module):
@@ -243,6 +246,7 @@ def render_in_cells(
     rng: torch.Generator | None = None,
     dark: float = 1e-3,
     faint: float = 1e-4,
+    watch: Watch | None = None,
 ) -> Rendered:
     """Pixels of rays through a field that is asked only in occupied cells.
 
@@ -256,10 +260,13 @@ def render_in_cells(
         rng: jitters samples, in training.
         dark: samples that less light reaches have no colour computed.
         faint: neither have those of less weight, where no gradient is asked for.
+        watch: called with the samples and their weights (P,).
     """
     samples = cells.march(rays, step, near, far, rng)
     raw, features = field.density(samples.points)
     weights, light = packed_weights(field.activate(at_least_float32(raw)) * step, samples)
+    if watch is not None:
+        watch(samples, weights.detach())
     seen = light > dark if torch.is_grad_enabled() else weights > faint
     chosen = seen.nonzero().squeeze(-1)
     ray, share = samples.ray.index_select(0, chosen), weights.index_select(0, chosen)

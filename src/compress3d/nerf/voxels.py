@@ -152,6 +152,11 @@ class VoxelField(nn.Module):
         return self._cell.view([n + 1 for n in self.index.shape])[1:-1, 1:-1, 1:-1] >= 0
 
     @property
+    def cell_count(self) -> int:
+        """Kept cells."""
+        return len(self._corners)
+
+    @property
     def cell_side(self) -> float:
         """Edge of a cell, the shortest of three that are about equal."""
         points = torch.tensor(self.index.shape, device=self.bounds.device)
