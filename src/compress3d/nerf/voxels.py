@@ -56,6 +56,8 @@ class _Lookup(torch.autograd.Function):
     def forward(ctx, table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
         ctx.save_for_backward(rows, weights)
         ctx.length = len(table)
+        if not len(table):
+            return table.new_zeros(len(rows), table.shape[1])
         return F.embedding_bag(rows, table, mode="sum", per_sample_weights=weights)
 
     @staticmethod
@@ -63,6 +65,8 @@ class _Lookup(torch.autograd.Function):
         rows, weights = ctx.saved_tensors
         (grad,) = grads
         P, C = grad.shape
+        if not ctx.length:
+            return grad.new_zeros(0, C), None, None
         if grad.device.type != "cpu":
             spread = (weights.unsqueeze(-1) * grad.unsqueeze(1)).flatten(0, 1)
             return grad.new_zeros(ctx.length, C).index_add_(0, rows.flatten(), spread), None, None
@@ -249,7 +253,9 @@ class VoxelField(nn.Module):
             cells = counts.index_select(axis, ends[1]) > counts.index_select(axis, ends[0])
         chosen = F.max_pool3d(F.pad(cells.float(), (1, 1) * 3)[None, None], 2, 1)[0, 0] > 0
         at = chosen.nonzero()
-        place = at.double() * torch.tensor([(b - 1) / (n - 1) for b, n in zip(old, shape, strict=True)], device=device)
+        place = at.double() * torch.tensor(
+            [(b - 1) / (n - 1) for b, n in zip(old, shape, strict=True)], dtype=torch.float64, device=device
+        )
         base = torch.minimum(place.floor(), torch.tensor(old, device=device) - 2).clamp(min=0)
         share, base = place - base, base.long()
         values = torch.zeros(len(at), 1 + COLOURS, dtype=self.rows.dtype, device=device)
