@@ -181,7 +181,8 @@ def evaluate(
     names = {"miou": "mIoU", "compression_loss": "L_comp", "psnr": "PSNR"}
     for point in result["points"]:
         values = "  ".join(f"{label} {point[key]:.4f}" for key, label in names.items() if key in point)
-        print(f"{run} {point['true_rate']:7.1f}:1 {point['accounting']:8s} {values}")
+        sent = f"{point['true_rate']:7.1f}:1 {point['accounting']:8s} " if "true_rate" in point else ""
+        print(f"{run} {sent}{values}")
 
 
 @app.command(rich_help_panel=TRAIN)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from compress3d import paths
 from compress3d.engine.experiment import Experiment, experiments
-from compress3d.errors import CheckpointError
+from compress3d.errors import CheckpointError, Compress3DError
 from compress3d.io import write_atomically
 
 # A recurrence's input map is most of a network (12.6 of 13.3 million weights at 48:1): in 8 bit with one scale a row.
@@ -124,9 +124,14 @@ def load_weights(model: nn.Module, path: Path) -> str:
         raise CheckpointError(path, f"holds values that are not finite in {', '.join(bad)}", remedy)
     own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in state.items()}
+    for name in own.keys() & found.keys() & set(getattr(model, "resizes", ())):  # takes the size of its state
+        found[name] = own[name] if len(own[name]) == len(found[name]) else found[name]
     if own != found:
         name = sorted(set(own.items()) ^ set(found.items()))[0][0]
         problem = f"fits another network: {name} is {found.get(name)}, expected {own.get(name)}"
         raise CheckpointError(path, problem, remedy)
-    model.load_state_dict(state)
+    try:
+        model.load_state_dict(state)
+    except (Compress3DError, RuntimeError) as error:  # sizes that do not go together
+        raise CheckpointError(path, f"fits another network ({error})", remedy) from error
     return tensors_digest(packed)

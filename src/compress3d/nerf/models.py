@@ -25,11 +25,16 @@ STREAM = 21  # of a step's random numbers: jitter of samples
 class SceneFacts(Protocol):
     """What a model has to know of a scene."""
 
-    bounds: np.ndarray  # (2, 3)
-    near: float
-    far: float
-    white: bool
-    ndc: bool
+    @property
+    def bounds(self) -> np.ndarray: ...  # (2, 3)
+    @property
+    def near(self) -> float: ...
+    @property
+    def far(self) -> float: ...
+    @property
+    def white(self) -> bool: ...
+    @property
+    def ndc(self) -> bool: ...
 
 
 class InCells(nn.Module):
@@ -44,6 +49,7 @@ class InCells(nn.Module):
     far: Tensor
     white: Tensor
     ndc: Tensor
+    resizes: tuple[str, ...] = ()  # names in the state whose size a fresh model takes over
 
     def __init__(self):
         super().__init__()
@@ -117,6 +123,7 @@ class VoxelScene(InCells):
 
     done: Tensor
     seen: Tensor
+    resizes = ("voxels.rows", "voxels.index", "seen")
 
     def __init__(
         self,
@@ -219,6 +226,8 @@ class MLPScene(InCells):
         samples: steps along the box's diagonal.
         scale: density of softplus(raw) = 1, in units of 1 / the box's longest side.
     """
+
+    resizes = ("occupancy.occupied",)
 
     def __init__(self, mlp: MLP, cells: OccupiedCells | None = None, samples: int = 160, scale: float = 65.0):
         super().__init__()
