@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from compress3d import paths
+from compress3d.engine.experiment import modules
 from compress3d.errors import Compress3DError, ConfigError
 
 TRAIN, MEASURE, USE = "Train and evaluate", "Measure", "Use"  # groups of commands
@@ -19,6 +20,8 @@ VARIABLES = "Environment: " + "; ".join(f"{name}: {what}" for name, what in path
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, epilog=VARIABLES)
 data = typer.Typer(no_args_is_help=True, help="Build and check stores of views and voxels.")
 app.add_typer(data, name="data", rich_help_panel=USE)
+for _system in modules("cli"):  # of systems that have commands of their own
+    app.add_typer(_system.app, name=_system.NAME, rich_help_panel=USE)
 data_build = typer.Typer(no_args_is_help=True, help="Build a store, or go on with an interrupted build.")
 data.add_typer(data_build, name="build")
 

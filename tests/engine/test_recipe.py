@@ -530,9 +530,9 @@ class GrowingConfig(R2N2Config):
     def build(self, scale):
         return ToyGrowing()
 
-    def start(self, model, experiment, opened):
+    def start(self, trainer, opened):
         with torch.no_grad():
-            model.table += len(opened)
+            trainer.model.table += len(opened)
 
 
 @pytest.mark.parametrize("stop", range(1, 8))
@@ -543,7 +543,7 @@ def test_a_network_that_grows_resumes_at_any_step(run, sources, tmp_path, stop):
     assert whole.model.begun == list(range(8)) and len(whole.model.table) == 12
     trainer, data = Trainer(run, tmp_path / "stopped", ProcessGroup.init("cpu")), batches(run, sources)
     assert not trainer.start()
-    run.model.start(trainer.model, run, sources)
+    run.model.start(trainer, sources)
     for number in range(stop):
         trainer.record(trainer.advance(data[number]), 25)
     trainer.save()

@@ -221,7 +221,7 @@ def train(
         trainer = Trainer(experiment, folder, group)
         sources = experiment.data.open(experiment) if sources is None else sources
         if not trainer.start():
-            experiment.model.start(trainer.model, experiment, sources)
+            experiment.model.start(trainer, sources)
         elif group.is_main_process:
             print(f"{experiment.id}: going on from step {trainer.step} in {trainer.precision}", file=sys.stderr)
         trainer.data = experiment.data.record(sources)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,9 +16,9 @@ from compress3d.engine.experiment import DataConfig, Experiment, Measured
 from compress3d.metrics import psnr
 from compress3d.nerf.rays import RayBatch, Rays
 from compress3d.nerf.rendering import Rendered, render_image
-from compress3d.nerf.scenes import Scene, open_scene
+from compress3d.nerf.scenes import Scene, known_scenes, open_scene
 
-OWN, SCENES = "terrace", ("terrace", "lego", "fern")
+OWN, PUBLISHED = "terrace", ("lego", "fern")
 SIZES = {"smoke": 32, "demo": 100, "paper": 400}  # longer side of the pictures, pixels
 STREAM = 20  # of a step's random numbers: pixels
 CELL_RAYS = 2500  # rendered together on a CPU in occupied cells: about 10 points each
@@ -69,20 +68,19 @@ class SceneData(DataConfig):
     as_original: bool = False  # rays through the corners of pixels, see `open_scene`
     one_view: bool = False  # rays of a minibatch come from one view
     cropped_steps: int = 0  # see `RayBatches`
-    folder: str = ""  # of the scene, where it is not found by its name
     background = "white"
 
     def usual(self, scale: str) -> str:
         return OWN
 
     def presets(self) -> tuple[str, ...]:
-        return SCENES
+        return tuple(dict.fromkeys((OWN, *PUBLISHED, *known_scenes())))
 
     def on(self, name: str) -> SceneData:
-        return replace(self, name=name, folder="")
+        return replace(self, name=name)
 
     def open(self, experiment: Experiment) -> Scene:
-        return open_scene(Path(self.folder) if self.folder else self.name, self.size, self.as_original)
+        return open_scene(self.name, self.size, self.as_original)
 
     def record(self, opened: Scene) -> dict:
         views = len(opened.split["train"])

@@ -19,6 +19,7 @@ from compress3d.nerf.rendering import CoarseFine
 from compress3d.scales import Scale
 
 if TYPE_CHECKING:
+    from compress3d.engine.train import Trainer
     from compress3d.nerf.scenes import Scene
 
 SEEDS = (0, 1, 2)
@@ -37,9 +38,9 @@ class SceneConfig(ModelConfig):
     ) -> Iterator[tuple[OperatingPoint, Output]]:
         return iter(())
 
-    def start(self, model: nn.Module, experiment: Experiment, opened: Scene) -> None:
+    def start(self, trainer: Trainer, opened: Scene) -> None:
         """Tell the model what it has to know of the scene."""
-        model.set_scene(opened)  # type: ignore[operator]
+        trainer.model.set_scene(opened)  # type: ignore[operator]
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,16 @@ class MLPConfig(SceneConfig):
     def build(self, scale: Scale) -> nn.Module:
         return MLPScene(self.mlp())
 
-    def start(self, model: nn.Module, experiment: Experiment, opened: Scene) -> None:
+    def start(self, trainer: Trainer, opened: Scene) -> None:
         """Take the cells of the voxel field.
 
         Raises:
             CheckpointError: it is not trained yet; the message has the command.
         """
+        model = trainer.model
         assert isinstance(model, MLPScene)
         model.set_scene(opened)
-        voxels = load_model(voxel_experiment(experiment))
+        voxels = load_model(voxel_experiment(trainer.experiment))
         assert isinstance(voxels, VoxelScene)
         voxels.voxels.keep(dilated(voxels.voxels.opacity() > SOLID, 1))
         model.set_cells(voxels.cells)
@@ -102,9 +104,9 @@ class OriginalConfig(MLPConfig):
     def build(self, scale: Scale) -> nn.Module:
         return CoarseFine(self.mlp(), self.mlp(), near=2.0, far=6.0, white=True, samples=self.samples, noise=self.noise)
 
-    def start(self, model: nn.Module, experiment: Experiment, opened: Scene) -> None:
+    def start(self, trainer: Trainer, opened: Scene) -> None:
         for name in ("near", "far", "white", "ndc"):
-            getattr(model, name).fill_(getattr(opened, name))
+            getattr(trainer.model, name).fill_(getattr(opened, name))
 
 
 def voxel_experiment(experiment: Experiment) -> Experiment:

@@ -49,8 +49,7 @@ def open_scene(name: str | Path, size: int | None = None, as_original: bool = Fa
 
 def find_scene(name: str | Path) -> Path:
     """The folder of a scene, by name or itself. DataError: there is none."""
-    places = [paths.shipped_data() / "scenes", paths.cache() / "scenes"]
-    places += [places[1] / "nerf_synthetic", places[1] / "nerf_llff_data"]
+    places = _places()
     text = str(name)
     candidates = [place / text for place in places] if isinstance(name, str) and Path(text).name == text != "" else []
     for folder in [*candidates, *([Path(text)] if text else [])]:
@@ -58,7 +57,7 @@ def find_scene(name: str | Path) -> Path:
             return folder
     if text and os.path.exists(text):
         raise DataError(text, "is a file, not the folder of a scene", "name the folder in which it lies")
-    known = sorted({entry.name for place in places if place.is_dir() for entry in place.iterdir() if _is_scene(entry)})
+    known = known_scenes()
     remedy = f"name a folder, or one of {', '.join(known)}" if known else f"name a folder, or put it into {places[1]}"
     raise DataError(text or "scene", "is no scene that is known", remedy)
 
@@ -70,6 +69,18 @@ def _known(reader: Callable[..., Scene], original: dict[str, Any], options: dict
         if name not in names:
             raise ConfigError(name, "is no option of scenes in this layout", f"give some of {', '.join(names)}")
     return original | options
+
+
+def known_scenes() -> list[str]:
+    """Names of the scenes that ship, and of those in `$COMPRESS3D_CACHE/scenes`."""
+    return sorted(
+        {entry.name for place in _places() if place.is_dir() for entry in place.iterdir() if _is_scene(entry)}
+    )
+
+
+def _places() -> list[Path]:
+    places = [paths.shipped_data() / "scenes", paths.cache() / "scenes"]
+    return places + [places[1] / "nerf_synthetic", places[1] / "nerf_llff_data"]
 
 
 def _is_scene(folder: Path) -> bool:
