@@ -54,9 +54,7 @@ def prune(
     retrain: Annotated[int, typer.Option(help="Steps of training afterwards, with the masks kept.")] = 0,
     score: Annotated[str, typer.Option(help="'magnitude' or 'lamp'.")] = "magnitude",
     scope: Annotated[str, typer.Option(help="One threshold for 'global', each 'network' or each 'layer'.")] = "global",
-    spare: Annotated[
-        list[str] | None, typer.Option(help="Shell pattern of layers kept whole; may be repeated.")
-    ] = None,
+    spare: Annotated[list[str] | None, typer.Option(help="Pattern of layers kept whole; may be repeated.")] = None,
     biases: Annotated[bool, typer.Option(help="Prune biases, too.")] = False,
     bits: Annotated[int, typer.Option(help="Of each weight in the file.")] = 8,
 ) -> None:

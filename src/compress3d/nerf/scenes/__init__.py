@@ -14,7 +14,7 @@ from compress3d.nerf.scenes.blender import read_blender
 from compress3d.nerf.scenes.llff import POSES, read_llff
 from compress3d.nerf.scenes.scene import Scene
 
-__all__ = ["Scene", "find_scene", "open_scene"]
+__all__ = ["Scene", "find_scene", "known_scenes", "open_scene"]
 
 
 def open_scene(name: str | Path, size: int | None = None, as_original: bool = False, **options: Any) -> Scene:
@@ -73,9 +73,8 @@ def _known(reader: Callable[..., Scene], original: dict[str, Any], options: dict
 
 def known_scenes() -> list[str]:
     """Names of the scenes that ship, and of those in `$COMPRESS3D_CACHE/scenes`."""
-    return sorted(
-        {entry.name for place in _places() if place.is_dir() for entry in place.iterdir() if _is_scene(entry)}
-    )
+    entries = [entry for place in _places() if place.is_dir() for entry in place.iterdir()]
+    return sorted({entry.name for entry in entries if _is_scene(entry)})
 
 
 def _places() -> list[Path]:
