@@ -9,7 +9,18 @@ import yaml
 from compress3d import paths
 from compress3d.paper import paper
 
-NUMBERS = {"value", "forward", "backward", "saving_forward", "saving_backward", "std", "loss", "rate", "mse", "compression"}
+NUMBERS = {
+    "value",
+    "forward",
+    "backward",
+    "saving_forward",
+    "saving_backward",
+    "std",
+    "loss",
+    "rate",
+    "mse",
+    "compression",
+}
 WORDS = {"where", "note", "bound"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compress3d.engine.experiment import DATA, experiments, get_experiment, on_data
+from compress3d.engine.experiment import DATA, ViewData, experiments, get_experiment, on_data
 from compress3d.errors import ConfigError
 
 SNAPSHOT = json.loads((Path(__file__).parent / "fixtures" / "experiments.json").read_text())
@@ -26,7 +26,8 @@ def flat(experiment):
 
 
 def test_ids_and_their_order_are_those_of_the_snapshot():
-    assert [experiment.id for experiment in experiments()] == [record["id"] for record in SNAPSHOT]
+    found = [experiment.id for experiment in experiments() if isinstance(experiment.data, ViewData)]
+    assert found == [record["id"] for record in SNAPSHOT]
 
 
 @pytest.mark.parametrize("record", SNAPSHOT, ids=lambda record: record["id"])
@@ -53,7 +54,8 @@ def test_operating_points_and_iterations_are_as_they_were(record):
 
 @pytest.mark.parametrize("data", ["shapenet", "shapenet-ids"])
 def test_every_paper_experiment_has_a_twin_on_shapenet(data):
-    usual, twins = experiments("paper"), experiments("paper", data=data)
+    usual = [experiment for experiment in experiments("paper") if isinstance(experiment.data, ViewData)]
+    twins = experiments("paper", data=data)
     assert len(twins) == len(usual) > 60
     for one, twin in zip(usual, twins, strict=True):
         assert twin.id == one.id.replace(f"-s{one.seed}", f"@{data}-s{one.seed}")

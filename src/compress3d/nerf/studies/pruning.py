@@ -63,7 +63,7 @@ class Pixels:
 
     @torch.no_grad()
     def scores(self, model: nn.Module) -> dict:
-        """`psnr` of the mean squared error, `mse`; with a coarse network `loss`, both errors added up."""
+        """`psnr` of the mean squared error, `mse`, mean `opacity`; with a coarse network `loss`, both errors added up."""
         coarse = hasattr(model, "coarse")
         found = render_image(
             (lambda rays: model.render(rays, both=True)) if coarse else model.render,  # type: ignore[operator]
@@ -71,7 +71,7 @@ class Pixels:
             None if coarse else CELL_RAYS,
         )
         mse = float(photometric_loss(found.colour.clamp(0, 1), self.colours))
-        values = {"psnr": -10 * float(np.log10(max(mse, 1e-10))), "mse": mse}
+        values = {"psnr": -10 * float(np.log10(max(mse, 1e-10))), "mse": mse, "opacity": float(found.opacity.mean())}
         if found.coarse is not None:
             values["loss"] = mse + float(photometric_loss(found.coarse, self.colours))
         return values
