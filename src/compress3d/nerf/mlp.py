@@ -39,8 +39,8 @@ class Linear(nn.Linear):
     """A linear layer of which weights can be taken out.
 
     Attributes:
-        mask: bool, as `weight`, True where a weight acts; None where all do. Part of the state dict where it is set,
-            and taken from one that holds it.
+        mask, bias_mask: bool, as `weight` and `bias`, True where a value acts; None where all do. Part of the state
+            dict where they are set, and taken from one that holds them.
 
     Example:
         >>> layer = Linear(2, 1)
@@ -50,15 +50,22 @@ class Linear(nn.Linear):
     """
 
     mask: Tensor | None
+    bias_mask: Tensor | None
 
     def __init__(self, in_features: int, out_features: int):
         super().__init__(in_features, out_features)
         self.register_buffer("mask", None)
+        self.register_buffer("bias_mask", None)
 
     @property
     def acting_weight(self) -> Tensor:
         """(out, in): the weight, 0 where it is masked."""
         return self.weight if self.mask is None else self.weight * self.mask
+
+    @property
+    def acting_bias(self) -> Tensor:
+        """(out,): the bias, 0 where it is masked."""
+        return self.bias if self.bias_mask is None else self.bias * self.bias_mask
 
     def add_mask(self, mask: Tensor) -> None:
         """Let only weights act where `mask`, bool (out, in), is True; those that a mask took out before stay out.
@@ -72,12 +79,17 @@ class Linear(nn.Linear):
         mask = mask.to(self.weight.device)
         self.mask = mask.clone() if self.mask is None else self.mask & mask
 
+    def add_bias_mask(self, mask: Tensor) -> None:
+        """The same for biases, bool (out,)."""
+        self.bias_mask = mask.clone() if self.bias_mask is None else self.bias_mask & mask
+
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.acting_weight, self.bias)
+        return F.linear(x, self.acting_weight, self.acting_bias)
 
     def _load_from_state_dict(self, state_dict, prefix, *args):  # of torch: a state says all, also which weights act
-        mask = state_dict.get(f"{prefix}mask")
-        self.mask = None if mask is None else torch.ones_like(self.weight, dtype=torch.bool)
+        for name, value in (("mask", self.weight), ("bias_mask", self.bias)):
+            mask = state_dict.get(f"{prefix}{name}")
+            setattr(self, name, None if mask is None else torch.ones_like(value, dtype=torch.bool))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
@@ -89,7 +101,7 @@ class _Map(NamedTuple):
 
     @classmethod
     def of(cls, layer: Linear) -> _Map:
-        return cls(layer.acting_weight, layer.bias)
+        return cls(layer.acting_weight, layer.acting_bias)
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias)

@@ -28,6 +28,7 @@ from compress3d.nerf.retraining import Criterion, load_network, retraining
 from compress3d.nerf.scenes import Scene, find_scene, open_scene
 
 PACKED = ".c3n"
+BOX = torch.tensor([[-1.3] * 3, [1.3] * 3])  # that of Blender scenes: the original's networks know none
 
 
 def known_scene(name: str) -> str:
@@ -181,6 +182,6 @@ def mesh_file(run: str, out: Path, size: int) -> Path:
         raise ConfigError(run, "is forward-facing: NDC has no mesh", "take a scene that is seen from all around")
     original = hasattr(model, "coarse")
     field = model.fine if original else model.field
-    box = torch.tensor([[-1.3] * 3, [1.3] * 3]) if original else model.cells.bounds
+    box = BOX if original else model.cells.bounds  # type: ignore[union-attr]
     write_atomically(out, mesh_bytes(extract_mesh(field, box, size)))  # type: ignore[arg-type]
     return out

@@ -6,7 +6,8 @@ Every network is scored on the same random pixels of its held-out views, so PSNR
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from compress3d.losses import photometric_loss
 from compress3d.nerf.data import CELL_RAYS
 from compress3d.nerf.prune import prune
 from compress3d.nerf.rays import RayBatch, Rays
-from compress3d.nerf.rendering import render_image
+from compress3d.nerf.rendering import Rendered, render_image
 from compress3d.nerf.retraining import PORT, STEPS, Criterion, load_network, retraining, weights_of
 from compress3d.nerf.scenes import Scene
 
@@ -63,13 +64,10 @@ class Pixels:
 
     @torch.no_grad()
     def scores(self, model: nn.Module) -> dict:
-        """`psnr` of the mean squared error, `mse`, mean `opacity`; with a coarse network `loss`, both errors added up."""
+        """`psnr` of the mean squared error, `mse`, mean `opacity`; with a coarse network `loss`, the sum of errors."""
         coarse = hasattr(model, "coarse")
-        found = render_image(
-            (lambda rays: model.render(rays, both=True)) if coarse else model.render,  # type: ignore[operator]
-            self.rays,
-            None if coarse else CELL_RAYS,
-        )
+        render: Callable[[Rays], Rendered] = partial(model.render, both=True) if coarse else model.render  # type: ignore
+        found = render_image(render, self.rays, None if coarse else CELL_RAYS)
         mse = float(photometric_loss(found.colour.clamp(0, 1), self.colours))
         values = {"psnr": -10 * float(np.log10(max(mse, 1e-10))), "mse": mse, "opacity": float(found.opacity.mean())}
         if found.coarse is not None:
@@ -82,7 +80,8 @@ def run(scale: str = "demo") -> Iterator[str]:
     started = time.monotonic()
     found: dict[str, dict] = {}
     for name in networks(scale):
-        found[name] = yield from _study(name)
+        found[name] = {"rows": []}
+        yield from _study(name, found[name])
     save_study("pruning", scale, found, started, retraining_steps=STEPS)
 
 
@@ -99,13 +98,14 @@ def networks(scale: str) -> list[str]:
     return ids
 
 
-def _study(name: str) -> Iterator[str]:
-    """Rows of one network; see `run`."""
+def _study(name: str, found: dict) -> Iterator[str]:
+    """Fill in the rows of one network; see `run`."""
     experiment = retraining(name, 0.0)
     scene = experiment.data.open(experiment)
     pixels = Pixels(scene, PIXELS["port" if name in PORT else "demo"])
     model = load_network(name)
-    rows = [{"ratio": 0.0, "criterion": "global", "retrained": False, **pixels.scores(model)}]
+    rows = found["rows"]
+    rows.append({"ratio": 0.0, "criterion": "global", "retrained": False, **pixels.scores(model)})
     yield f"{name}: {rows[0]['psnr']:.2f} dB"
     for ratio in RATIOS:
         for label, criterion in {"global": Criterion(), **OTHERS}.items():
@@ -123,10 +123,8 @@ def _study(name: str) -> Iterator[str]:
         rows.append(again | pixels.scores(trained.model.eval()) | {"minutes": trained.minutes})
         shown = ", ".join(f"{r['psnr']:.2f}" for r in rows[-len(OTHERS) - 2 :])
         yield f"{name} at {ratio:.0%}: {shown} dB"
-    return {
-        "rows": rows, "weights": weights_of(model), "scene": scene.name, "sha256": scene.sha256,
-        "size": list(scene.size), "views": len(scene.split["test"]), "pixels": len(pixels.colours),
-    }  # fmt: skip
+    found |= {"weights": weights_of(model), "scene": scene.name, "sha256": scene.sha256, "size": list(scene.size)}
+    found |= {"views": len(scene.split["test"]), "pixels": len(pixels.colours)}
 
 
 def add_gradients(model: nn.Module, experiment: Experiment, scene: Scene) -> None:
