@@ -15,6 +15,7 @@ from torch import nn
 
 from compress3d import paths
 from compress3d.engine.experiment import Experiment
+from compress3d.engine.step import Step
 from compress3d.engine.studies import save_study
 from compress3d.engine.train import train
 from compress3d.errors import Compress3DError
@@ -132,4 +133,4 @@ def add_gradients(model: nn.Module, experiment: Experiment, scene: Scene) -> Non
     batches = experiment.data.batches(experiment, scene)
     for number in range(GRADIENT_BATCHES):
         batch: RayBatch = batches[number]
-        photometric_loss(model.render(batch.rays).colour, batch.colours).backward()  # type: ignore[operator]
+        model.training_step(batch, Step(number, experiment.seed)).total.backward()  # type: ignore[operator]

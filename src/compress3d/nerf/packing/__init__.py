@@ -1,0 +1,210 @@
+"""Fields as small files, `.c3n`, that are written and read back.
+
+model -> quantise -> masks and whole numbers, range coded -> file -> the quantised model, bit for bit
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from compress3d.errors import Compress3DError, ConfigError, DataError
+from compress3d.nerf.mlp import MLP
+from compress3d.nerf.models import MLPScene, VoxelScene
+from compress3d.nerf.packing import file
+from compress3d.nerf.packing.arrays import (
+    read_biases,
+    read_matrices,
+    read_table,
+    write_biases,
+    write_matrices,
+    write_table,
+)
+from compress3d.nerf.packing.entropy import Reader, Writer
+from compress3d.nerf.packing.masks import read_grid, write_grid
+from compress3d.nerf.prune import named_layers
+from compress3d.nerf.quantize import bias_bits, check_bits
+from compress3d.nerf.rendering import CoarseFine
+from compress3d.nerf.voxels import COLOURS, VoxelField
+
+__all__ = ["naive_bytes", "pack", "unpack"]
+
+FACTS = ("near", "far", "white", "ndc")  # of a scene
+LARGEST_SIDE, LARGEST_GRID = 1024, 1 << 26  # of grids of cells or lattice points
+WIDEST, DEEPEST, OCTAVES = 4096, 64, 32  # of networks
+LARGEST_STREAM_RATIO = 1 << 13  # values a byte of stream: beyond it a header asks for memory that no file fills
+
+
+def pack(model: nn.Module, bits: int = 8, name: str = "", rows: bool = True) -> bytes:
+    """A field as the bytes of a file.
+
+    Args:
+        model: a `VoxelScene`, `MLPScene` or `CoarseFine`, with whatever masks it has.
+        bits: 32 or 16 (IEEE values), or 2 to 12 (whole numbers).
+        name: for people, such as the run's id.
+        rows: a scale for each row of a matrix, else for each matrix.
+
+    Raises:
+        ConfigError: the model or the number of bits cannot be packed.
+        DataError: a value is not finite; the coder is not installed.
+    """
+    check_bits(bits)
+    facts = {key: getattr(model, key).item() for key in FACTS if hasattr(model, key)}
+    header: dict = {"name": name, "bits": bits, "rows": rows, "scene": facts}
+    writer = Writer()
+    if isinstance(model, VoxelScene):
+        field = model.voxels
+        header |= {"kind": "voxels", "relative_step": model.relative_step, "bounds": field.bounds.tolist()}
+        header["grid"] = list(field.index.shape)
+        write_grid(writer, field.kept.cpu().numpy())
+        write_table(writer, header, _values(field.rows), bits)
+    elif isinstance(model, MLPScene):
+        cells = model.cells
+        header |= {"kind": "mlp", "networks": {"mlp": model.mlp.architecture}, "samples": model.samples}
+        header |= {"scale": model.scale, "bounds": cells.bounds.tolist(), "grid": list(cells.occupied.shape)}
+        write_grid(writer, cells.occupied.cpu().numpy())
+        _write_networks(writer, header, model, bits, rows)
+    elif isinstance(model, CoarseFine):
+        both = {"coarse": model.coarse.architecture, "fine": model.fine.architecture}
+        header |= {"kind": "coarse-fine", "networks": both, "samples": list(model.samples), "noise": model.noise}
+        _write_networks(writer, header, model, bits, rows)
+    else:
+        raise ConfigError(type(model).__name__, "cannot be packed", "take a voxel field or a network of a scene")
+    return file.write(header, writer.done())
+
+
+def unpack(data: bytes, name: str = "file") -> nn.Module:
+    """The field in a file, in evaluation mode: its tensors are those of the quantised model.
+
+    Args:
+        data: contents of the file.
+        name: of the file, for messages.
+
+    Raises:
+        DataError: the file is damaged, of another version, or no packed field.
+    """
+    header, stream = file.read(data, name)
+    try:
+        return _unpack(header, stream, name).eval()
+    except DataError:
+        raise
+    except (Compress3DError, ValueError, TypeError, KeyError, IndexError, OverflowError, RuntimeError) as error:
+        raise DataError(name, f"holds a field that cannot be ({error})", file.RESTORE) from error
+
+
+def naive_bytes(model: nn.Module) -> int:
+    """Bytes of all parameters in float32 after zstd at its strongest: what knows nothing of networks."""
+    try:
+        import zstandard
+    except ImportError as error:
+        raise DataError("zstandard", "is not installed", "run `pip install 'compress3d[codec]'`") from error
+    raw = b"".join(_values(value).tobytes() for value in model.parameters())
+    return len(zstandard.ZstdCompressor(19).compress(raw))
+
+
+def _values(value: Tensor) -> np.ndarray:
+    return value.detach().float().cpu().numpy()
+
+
+def _write_networks(writer: Writer, header: dict, model: nn.Module, bits: int, rows: bool) -> None:
+    layers = named_layers(model)
+    masks = {key: None if of.mask is None else of.mask.cpu().numpy() for key, of in layers.items()}
+    header["masked"] = [mask is not None for mask in masks.values()]
+    weights = {key: (_values(of.acting_weight), masks[key]) for key, of in layers.items()}
+    write_matrices(writer, header, weights, bits, rows)
+    write_biases(writer, header, [_values(of.acting_bias) for of in layers.values()], bias_bits(bits))
+
+
+def _read_networks(reader: Reader, header: dict, model: nn.Module, bits: int, rows: bool, name: str) -> None:
+    layers = named_layers(model)
+    masked = file.entry(header, "masked", list, name)
+    if len(masked) != len(layers) or not all(isinstance(value, bool) for value in masked):
+        raise DataError(name, "does not say which layers are pruned", file.RESTORE)
+    shapes = {key: (of.out_features, of.in_features) for key, of in layers.items()}
+    found = read_matrices(reader, header, shapes, dict(zip(layers, masked, strict=True)), bits, rows, name)
+    biases = read_biases(reader, header, [shape[0] for shape in shapes.values()], bias_bits(bits), name)
+    with torch.no_grad():
+        for (key, layer), bias in zip(layers.items(), biases, strict=True):
+            values, mask = found[key]
+            layer.weight.copy_(torch.from_numpy(values))
+            layer.bias.copy_(torch.from_numpy(bias))
+            if mask is not None:
+                layer.add_mask(torch.from_numpy(mask))
+
+
+def _unpack(header: dict, stream: bytes, name: str) -> nn.Module:
+    kind, bits = file.entry(header, "kind", str, name), file.whole_number(header, "bits", 2, 32, name)
+    rows = file.entry(header, "rows", bool, name)
+    check_bits(bits)
+    reader = Reader(stream, name)
+    model: VoxelScene | MLPScene | CoarseFine
+    if kind == "voxels":
+        kept = torch.from_numpy(read_grid(reader, _grid(header, stream, name)).copy())
+        K = int(kept.sum())
+        _fits(K * (1 + COLOURS), stream, name)
+        values = torch.from_numpy(read_table(reader, header, (K, 1 + COLOURS), bits, name))
+        bounds = file.entry(header, "bounds", list, name)
+        model = VoxelScene(bounds, sizes=((0, 2),), prune=(), relative_step=_positive(header, "relative_step", name))
+        model.voxels = VoxelField.from_rows(values, kept, bounds)
+    elif kind == "mlp":
+        grid = _grid(header, stream, name)
+        mlp = _network(header, "mlp", stream, name)
+        samples = file.whole_number(header, "samples", 1, 1 << 16, name)
+        model = MLPScene(mlp, None, samples, _positive(header, "scale", name))
+        cells = torch.from_numpy(read_grid(reader, grid).copy())
+        model.cells.set(cells, torch.tensor(file.entry(header, "bounds", list, name), dtype=torch.float32))
+        _read_networks(reader, header, model, bits, rows, name)
+    elif kind == "coarse-fine":
+        coarse, fine = (_network(header, which, stream, name) for which in ("coarse", "fine"))
+        both = file.entry(header, "samples", list, name)
+        if len(both) != 2 or not all(type(count) is int and 1 <= count <= 1 << 16 for count in both):
+            raise DataError(name, f"has samples {both}", file.RESTORE)
+        noise = float(file.entry(header, "noise", (int, float), name))
+        model = CoarseFine(coarse, fine, near=0.0, far=1.0, white=True, samples=(both[0], both[1]), noise=noise)
+        _read_networks(reader, header, model, bits, rows, name)
+    else:
+        raise DataError(name, f"holds a field of kind {kind!r}", "install the newest release")
+    facts = file.entry(header, "scene", dict, name)
+    for key in FACTS:
+        value = facts.get(key)
+        if not isinstance(value, bool if key in ("white", "ndc") else int | float) or not math.isfinite(value):
+            raise DataError(name, f"does not say {key} of its scene", file.RESTORE)
+        getattr(model, key).fill_(value)
+    return model
+
+
+def _positive(header: dict, key: str, name: str) -> float:
+    value = float(file.entry(header, key, (int, float), name))
+    if not 0 < value < 1e9:
+        raise DataError(name, f"has {key} {value:g}", file.RESTORE)
+    return value
+
+
+def _grid(header: dict, stream: bytes, name: str) -> tuple[int, int, int]:
+    shape = file.entry(header, "grid", list, name)
+    fits = len(shape) == 3 and all(type(n) is int and 1 <= n <= LARGEST_SIDE for n in shape)
+    if not fits or math.prod(shape) > LARGEST_GRID:
+        raise DataError(name, f"has a grid of {shape}, too large or none", file.RESTORE)
+    _fits(math.prod(shape), stream, name)
+    return shape[0], shape[1], shape[2]
+
+
+def _fits(count: int, stream: bytes, name: str) -> None:
+    """DataError: a stream cannot hold so many values."""
+    if count > LARGEST_STREAM_RATIO * (len(stream) + 64):
+        raise DataError(name, f"claims {count} values in {len(stream)} bytes", file.RESTORE)
+
+
+def _network(header: dict, which: str, stream: bytes, name: str) -> MLP:
+    of = file.entry(file.entry(header, "networks", dict, name), which, dict, name)
+    depth, width = (file.whole_number(of, key, 1, most, name) for key, most in (("depth", DEEPEST), ("width", WIDEST)))
+    position, direction = (file.whole_number(of, key, 0, OCTAVES, name) for key in ("L_position", "L_direction"))
+    _fits(depth * width * (width + 6 * position + 3), stream, name)
+    skip = of.get("skip")
+    if skip is not None:
+        skip = file.whole_number(of, "skip", 0, DEEPEST, name)
+    first, feature = (file.entry(of, key, bool, name) for key in ("first_relu", "feature_relu"))
+    return MLP(depth, width, skip, position, direction, first, feature)
