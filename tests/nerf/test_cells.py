@@ -136,13 +136,13 @@ class Ball(torch.nn.Module):
 
 @pytest.mark.parametrize("inside", (False, True))
 def test_rendering_in_cells_is_fine_rendering_everywhere(inside):
-    field, rays = Ball(), random_rays(50, inside, seed=3)
+    field, rays = Ball(), random_rays(160, inside, seed=3)
     cells = OccupiedCells.of_field(field, BOUNDS, size=20, threshold=1e-6).double()
     assert 0.02 < cells.share < 0.3
-    t = torch.linspace(0, 9, 9001, dtype=torch.float64)[1:].expand(50, -1)  # steps of at most 0.002
+    t = torch.linspace(0, 9, 9001, dtype=torch.float64)[1:].expand(160, -1)  # steps of at most 0.002
     points = (rays.origins[:, None] + t[..., None] * rays.directions[:, None]).flatten(0, 1)
     sigma = field.density(points)[0].view(t.shape)
-    rgb = field.colour(points, rays.views, t.shape[1]).view(50, -1, 3)
+    rgb = field.colour(points, rays.views, t.shape[1]).view(160, -1, 3)
     expected = composite(sigma, rgb, t, rays.directions.norm(dim=-1), white=True)
     assert (expected.opacity > 0.5).sum() > 5
     errors = []

@@ -243,9 +243,9 @@ def test_a_field_that_keeps_nothing_is_empty_and_differentiable():
 def test_opacity_of_a_cell_by_hand():
     field = VoxelField(((0, 0, 0), (2, 2, 2)), 3)
     field.rows.data[:, 0] = -1e3
-    field.rows.data[field.index[0, 0, 0], 0] = 0.0  # sigma = 13 log 2; edge 1
+    field.rows.data[field.index[0, 0, 0], 0] = 0.0  # sigma = 50 log 2; edge 1
     expected = torch.zeros(2, 2, 2)
-    expected[0, 0, 0] = 1 - 2.0**-13
+    expected[0, 0, 0] = 1 - 2.0**-50
     torch.testing.assert_close(field.opacity(), expected)
 
 

@@ -266,7 +266,7 @@ def render_in_cells(
     raw, features = field.density(samples.points)
     weights, light = packed_weights(field.activate(at_least_float32(raw)) * step, samples)
     if watch is not None:
-        watch(samples, weights.detach())
+        watch(samples, weights)
     seen = light > dark if torch.is_grad_enabled() else weights > faint
     chosen = seen.nonzero().squeeze(-1)
     ray, share = samples.ray.index_select(0, chosen), weights.index_select(0, chosen)

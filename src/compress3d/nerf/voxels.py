@@ -18,8 +18,8 @@ from compress3d.errors import ConfigError, DataError
 
 COLOURS = 12  # red, green, blue; then what each gains with x, y and z of the viewing direction
 EMPTY = -1e4  # raw density where nothing is kept: softplus of it is exactly 0
-DENSITY = 26.0  # sigma of softplus(raw) = 1, in units of 1 / the box's longest side
-START = -4.0  # raw density of a new field: 63 % of the light passes its box
+DENSITY = 100.0  # sigma of softplus(raw) = 1, in units of 1 / the box's longest side
+START = -5.4  # raw density of a new field: 64 % of the light passes its box
 
 
 def lattice_shape(bounds: Tensor | np.ndarray, size: int) -> tuple[int, int, int]:
@@ -97,8 +97,8 @@ class VoxelField(nn.Module):
     Example:
         >>> field = VoxelField(((-1, -1, -1), (1, 1, 1)), size=9)
         >>> raw, features = field.density(torch.zeros(4, 3))
-        >>> raw.tolist(), field.colour(features, torch.eye(3)[:2], 2).shape
-        ([-4.0, -4.0, -4.0, -4.0], torch.Size([4, 3]))
+        >>> [round(x, 2) for x in raw.tolist()], field.colour(features, torch.eye(3)[:2], 2).shape
+        ([-5.4, -5.4, -5.4, -5.4], torch.Size([4, 3]))
     """
 
     index: Tensor
