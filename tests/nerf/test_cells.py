@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from compress3d.errors import DataError
-from compress3d.nerf.cells import OccupiedCells, dilated, packed_weights, render_in_cells, sum_of_rays
+from compress3d.nerf.cells import OccupiedCells, dilated, distortion, packed_weights, render_in_cells, sum_of_rays
 from compress3d.nerf.rays import Rays, to_ndc
 from compress3d.nerf.rendering import composite
 
@@ -204,6 +204,21 @@ def test_packed_weights_are_those_of_each_ray_alone():
     sums = sum_of_rays(weights[:, None], samples.counts)[:, 0]
     expected = [float(part.sum()) for part in weights.split(samples.counts.tolist())]
     np.testing.assert_allclose(sums.numpy(), expected, rtol=1e-12)
+
+
+def test_distortion_is_the_sum_over_pairs():
+    cells, rays = random_cells((7, 5, 9), 0.4), random_rays(50)
+    samples = cells.march(rays, 0.05)
+    weights = torch.rand(len(samples.t), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    lengths = rays.directions.norm(dim=-1)
+    expected, start = [], 0
+    for ray, count in enumerate(samples.counts.tolist()):
+        part = range(start, start + count)
+        pairs = [weights[i] * weights[j] * (samples.t[i] - samples.t[j]).abs() for i in part for j in part]
+        expected.append(float(sum(pairs)) * lengths[ray].item())
+        start += count
+    assert max(expected) > 1
+    np.testing.assert_allclose(distortion(weights, samples, lengths).numpy(), expected, atol=1e-9)
 
 
 def test_what_a_watcher_is_shown():

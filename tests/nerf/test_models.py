@@ -19,7 +19,7 @@ from compress3d.nerf.rays import RayBatch
 SCENE = SimpleNamespace(
     bounds=np.array([[-1, -1, -1], [1, 1, 1]], np.float32), near=1.0, far=6.0, white=True, ndc=False
 )
-PLAN = {"sizes": ((0, 9), (12, 17)), "prune": (6, 12, 18, 110), "relative_step": 0.9}
+PLAN = {"sizes": ((0, 9), (12, 17)), "prune": (6, 12, 18, 110), "trim": None, "compact": (0.01, 8)}
 
 
 def ball_rays(step: int, count: int = 256) -> RayBatch:
@@ -218,7 +218,7 @@ def test_rays_of_a_batch_that_all_go_past_train_nothing_and_break_nothing():
 
 
 def test_another_box_makes_other_cells():
-    scene = VoxelScene(sizes=((0, 9),), prune=())
+    scene = VoxelScene(sizes=((0, 9),), prune=(), trim=None)
     scene.set_scene(SimpleNamespace(**{**vars(SCENE), "bounds": np.array([[0, 0, 0], [4, 2, 1]], np.float32)}))
     assert scene.voxels.index.shape == (9, 5, 3) and scene.cells.occupied.shape == (8, 4, 2)
     assert scene.seen.shape == (64,) and scene.step_length == pytest.approx(0.45)

@@ -220,6 +220,28 @@ def sum_of_rays(values: Tensor, counts: Tensor) -> Tensor:
     return torch.segment_reduce(values, "sum", lengths=counts, axis=0, unsafe=True)
 
 
+def distortion(weights: Tensor, samples: Samples, lengths: Tensor) -> Tensor:
+    """How far apart along a ray the places are that make its pixel: small for one surface, large for fog. (R,)
+
+    The sum over i, j of w_i w_j |s_i - s_j|, Barron et al. 2022, Eq. 15, without its second sum, which is constant for
+    steps of one length but for their size.
+
+    Args:
+        weights: (P,), of samples in pixels.
+        lengths: (R,), length of t = 1, in the unit of the result.
+    """
+    w = weights.double()  # sums over all rays, from which those of the rays before are taken away
+    s = (samples.t * lengths.index_select(0, samples.ray)).double()
+    first = samples.counts.cumsum(0) - samples.counts
+
+    def before(values: Tensor) -> Tensor:
+        total = F.pad(values.cumsum(0), (1, 0))
+        return total[:-1] - total.index_select(0, first).index_select(0, samples.ray)
+
+    pairs = 2 * w * (s * before(w) - before(w * s))
+    return sum_of_rays(pairs.unsqueeze(1), samples.counts).squeeze(1).to(weights.dtype)
+
+
 class _Pick(torch.autograd.Function):
     """Some rows of values (P, C), each once: the gradient is a copy, 2 to 6 times faster than index_select's sum."""
 
