@@ -211,8 +211,12 @@ class VoxelField(nn.Module):
         of_y, of_z, of_both = y - y * z, z - y * z, y * z
         weights = torch.stack([1 - y - of_z, of_z, of_y, of_both])
         weights = torch.cat([weights * (1 - x), weights * x])
-        # Turned by a product with 1: 0.3 ms for 50,000 points where a copy takes 3.
-        weights = weights.T @ torch.eye(8, dtype=weights.dtype, device=weights.device)
+        if weights.device.type == "cpu":
+            # Turned by a product with 1: 0.3 ms for 50,000 points where a copy takes 3. Never in bfloat16.
+            with torch.autocast("cpu", enabled=False):
+                weights = weights.T @ torch.eye(8, dtype=weights.dtype)
+        else:
+            weights = weights.T.contiguous()
         if not len(self._corners):
             return cell.new_zeros(len(points), 8), weights, cell >= 0
         return self._corners.index_select(0, cell.clamp(min=0)), weights, cell >= 0
