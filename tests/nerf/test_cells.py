@@ -159,6 +159,31 @@ def test_rendering_in_cells_is_fine_rendering_everywhere(inside):
     assert torch.equal(full.opacity, quick.opacity) or torch.allclose(full.opacity, quick.opacity, atol=1.1e-3)
 
 
+@pytest.mark.parametrize("wave", (1, 3, 8, 1000))
+def test_early_stop_takes_the_same_picture_with_fewer_samples(wave):
+    class Counting(Ball):
+        asked = 0
+
+        def density(self, points):
+            self.asked += len(points)
+            raw, features = super().density(points)
+            return 10 * raw, features
+
+    field, rays, cells = Counting(), random_rays(200, seed=3), random_cells((7, 5, 9), 0.8)
+    with torch.no_grad():
+        full, asked = render_in_cells(field, cells, rays, 0.01, dark=0.0, faint=0.0), field.asked
+        same = render_in_cells(field, cells, rays, 0.01, dark=0.0, faint=0.0, wave=wave)
+        assert field.asked == 2 * asked
+        quick = render_in_cells(field, cells, rays, 0.01, dark=1e-3, faint=0.0, wave=wave)
+    for a, b in zip(full[:3], same[:3], strict=True):
+        torch.testing.assert_close(a, b, atol=1e-12, rtol=0)
+    torch.testing.assert_close(full.colour, quick.colour, atol=2e-3, rtol=0)
+    assert field.asked - 2 * asked <= asked and (wave > 8 or field.asked - 2 * asked < 0.97 * asked)
+    with torch.no_grad():
+        none = render_in_cells(field, random_cells((2, 2, 2), 0.0), rays, 0.1, wave=wave)
+    assert (none.colour == 1).all()
+
+
 def test_a_forward_facing_scene_in_its_ndc_box():
     # In NDC the box is [-1, 1]^3 and t runs from 0 to 1; a wall at NDC z = 0.5.
     class Wall(torch.nn.Module):

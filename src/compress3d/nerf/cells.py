@@ -242,6 +242,34 @@ def distortion(weights: Tensor, samples: Samples, lengths: Tensor) -> Tensor:
     return sum_of_rays(pairs.unsqueeze(1), samples.counts).squeeze(1).to(weights.dtype)
 
 
+def _until_dark(field: Field, samples: Samples, dark: float, wave: int) -> tuple[Samples, Tensor, Tensor]:
+    """The samples of each ray until less light than `dark` passes, in whole waves, with tau (P,) and features."""
+    R, device = len(samples.counts), samples.t.device
+    first = samples.counts.cumsum(0) - samples.counts
+    total = torch.zeros(R, dtype=at_least_float32(samples.t).dtype, device=device)
+    limit = -math.log(dark) if dark > 0 else math.inf
+    parts, depths, features = [], [], []
+    for start in range(0, max(int(samples.counts.max()) if R else 0, 1), wave):
+        rays = ((samples.counts > start) & (total < limit)).nonzero().squeeze(-1)
+        counts = (samples.counts.index_select(0, rays) - start).clamp(max=wave)
+        ends = counts.cumsum(0)
+        part = torch.arange(int(ends[-1]) if len(ends) else 0, device=device)
+        part += (first.index_select(0, rays) + start - (ends - counts)).repeat_interleave(counts)
+        raw, found = field.density(samples.points.index_select(0, part))
+        depth = field.activate(at_least_float32(raw)) * samples.step
+        total[rays] += sum_of_rays(depth.unsqueeze(1), counts).squeeze(1)
+        parts.append(part)
+        depths.append(depth)
+        features.append(found)
+    order = torch.cat(parts).sort()
+    ray = samples.ray.index_select(0, order.values)
+    taken = Samples(
+        samples.points.index_select(0, order.values), samples.t.index_select(0, order.values), ray,
+        torch.bincount(ray, minlength=R), samples.step,
+    )  # fmt: skip
+    return taken, torch.cat(depths)[order.indices], torch.cat(features)[order.indices]
+
+
 class _Pick(torch.autograd.Function):
     """Some rows of values (P, C), each once: the gradient is a copy, 2 to 6 times faster than index_select's sum."""
 
@@ -268,6 +296,7 @@ def render_in_cells(
     rng: torch.Generator | None = None,
     dark: float = 1e-3,
     faint: float = 1e-4,
+    wave: int = 0,
     watch: Watch | None = None,
 ) -> Rendered:
     """Pixels of rays through a field that is asked only in occupied cells.
@@ -282,11 +311,18 @@ def render_in_cells(
         rng: jitters samples, in training.
         dark: samples that less light reaches have no colour computed.
         faint: neither have those of less weight, where no gradient is asked for.
+        wave: early stop, where no gradient is asked for: so many samples of each ray at a time, and none of a ray that
+            has become `dark`. 0 takes all at once, which is as fast where density costs little; 4 makes the port's lego
+            network 1.8 times faster.
         watch: called with the samples and their weights (P,).
     """
     samples = cells.march(rays, step, near, far, rng)
-    raw, features = field.density(samples.points)
-    weights, light = packed_weights(field.activate(at_least_float32(raw)) * step, samples)
+    if wave and not torch.is_grad_enabled():
+        samples, depths, features = _until_dark(field, samples, dark, wave)
+    else:
+        raw, features = field.density(samples.points)
+        depths = field.activate(at_least_float32(raw)) * step
+    weights, light = packed_weights(depths, samples)
     if watch is not None:
         watch(samples, weights)
     seen = light > dark if torch.is_grad_enabled() else weights > faint

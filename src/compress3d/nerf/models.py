@@ -44,6 +44,7 @@ class InCells(nn.Module):
     far: Tensor
     white: Tensor
     ndc: Tensor
+    wave = 0  # samples of a ray that are asked together; see `render_in_cells`
 
     def __init__(self):
         super().__init__()
@@ -73,8 +74,9 @@ class InCells(nn.Module):
     def render(self, rays: Rays, rng: torch.Generator | None = None, watch: Watch | None = None) -> Rendered:
         """Pixels of rays; `rng` jitters samples, as in training; `watch` is shown samples and weights."""
         return render_in_cells(
-            self.field, self.cells, rays, self.step_length, self.near, self.far, self.white, rng, watch=watch
-        )
+            self.field, self.cells, rays, self.step_length, self.near, self.far, self.white, rng,
+            wave=self.wave, watch=watch,
+        )  # fmt: skip
 
     def training_step(self, batch: RayBatch, step: Step) -> LossTerms:
         """Squared error of pixels, "pixels"; jitter is a function of `step`."""
@@ -239,6 +241,8 @@ class MLPScene(InCells):
         samples: steps along the box's diagonal.
         scale: density of softplus(raw) = 1, in units of 1 / the box's longest side.
     """
+
+    wave = 4
 
     def __init__(self, mlp: MLP, cells: OccupiedCells | None = None, samples: int = 160, scale: float = 65.0):
         super().__init__()
