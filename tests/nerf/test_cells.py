@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from compress3d.errors import DataError
-from compress3d.nerf.cells import OccupiedCells, dilated, packed_weights, render_in_cells, sum_of_rays
+from compress3d.nerf.cells import OccupiedCells, dilated, distortion, packed_weights, render_in_cells, sum_of_rays
 from compress3d.nerf.rays import Rays, to_ndc
 from compress3d.nerf.rendering import composite
 
@@ -136,13 +136,13 @@ class Ball(torch.nn.Module):
 
 @pytest.mark.parametrize("inside", (False, True))
 def test_rendering_in_cells_is_fine_rendering_everywhere(inside):
-    field, rays = Ball(), random_rays(50, inside, seed=3)
+    field, rays = Ball(), random_rays(160, inside, seed=3)
     cells = OccupiedCells.of_field(field, BOUNDS, size=20, threshold=1e-6).double()
     assert 0.02 < cells.share < 0.3
-    t = torch.linspace(0, 9, 9001, dtype=torch.float64)[1:].expand(50, -1)  # steps of at most 0.002
+    t = torch.linspace(0, 9, 9001, dtype=torch.float64)[1:].expand(160, -1)  # steps of at most 0.002
     points = (rays.origins[:, None] + t[..., None] * rays.directions[:, None]).flatten(0, 1)
     sigma = field.density(points)[0].view(t.shape)
-    rgb = field.colour(points, rays.views, t.shape[1]).view(50, -1, 3)
+    rgb = field.colour(points, rays.views, t.shape[1]).view(160, -1, 3)
     expected = composite(sigma, rgb, t, rays.directions.norm(dim=-1), white=True)
     assert (expected.opacity > 0.5).sum() > 5
     errors = []
@@ -157,6 +157,31 @@ def test_rendering_in_cells_is_fine_rendering_everywhere(inside):
         quick = render_in_cells(field, cells, rays, 0.01)
     assert 0 < (full.colour - quick.colour).abs().max() < 2e-3
     assert torch.equal(full.opacity, quick.opacity) or torch.allclose(full.opacity, quick.opacity, atol=1.1e-3)
+
+
+@pytest.mark.parametrize("wave", (1, 3, 8, 1000))
+def test_early_stop_takes_the_same_picture_with_fewer_samples(wave):
+    class Counting(Ball):
+        asked = 0
+
+        def density(self, points):
+            self.asked += len(points)
+            raw, features = super().density(points)
+            return 10 * raw, features
+
+    field, rays, cells = Counting(), random_rays(200, seed=3), random_cells((7, 5, 9), 0.8)
+    with torch.no_grad():
+        full, asked = render_in_cells(field, cells, rays, 0.01, dark=0.0, faint=0.0), field.asked
+        same = render_in_cells(field, cells, rays, 0.01, dark=0.0, faint=0.0, wave=wave)
+        assert field.asked == 2 * asked
+        quick = render_in_cells(field, cells, rays, 0.01, dark=1e-3, faint=0.0, wave=wave)
+    for a, b in zip(full[:3], same[:3], strict=True):
+        torch.testing.assert_close(a, b, atol=1e-12, rtol=0)
+    torch.testing.assert_close(full.colour, quick.colour, atol=2e-3, rtol=0)
+    assert field.asked - 2 * asked <= asked and (wave > 8 or field.asked - 2 * asked < 0.97 * asked)
+    with torch.no_grad():
+        none = render_in_cells(field, random_cells((2, 2, 2), 0.0), rays, 0.1, wave=wave)
+    assert (none.colour == 1).all()
 
 
 def test_a_forward_facing_scene_in_its_ndc_box():
@@ -204,6 +229,21 @@ def test_packed_weights_are_those_of_each_ray_alone():
     sums = sum_of_rays(weights[:, None], samples.counts)[:, 0]
     expected = [float(part.sum()) for part in weights.split(samples.counts.tolist())]
     np.testing.assert_allclose(sums.numpy(), expected, rtol=1e-12)
+
+
+def test_distortion_is_the_sum_over_pairs():
+    cells, rays = random_cells((7, 5, 9), 0.4), random_rays(50)
+    samples = cells.march(rays, 0.05)
+    weights = torch.rand(len(samples.t), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    lengths = rays.directions.norm(dim=-1)
+    expected, start = [], 0
+    for ray, count in enumerate(samples.counts.tolist()):
+        part = range(start, start + count)
+        pairs = [weights[i] * weights[j] * (samples.t[i] - samples.t[j]).abs() for i in part for j in part]
+        expected.append(float(sum(pairs)) * lengths[ray].item())
+        start += count
+    assert max(expected) > 1
+    np.testing.assert_allclose(distortion(weights, samples, lengths).numpy(), expected, atol=1e-9)
 
 
 def test_what_a_watcher_is_shown():

@@ -188,6 +188,15 @@ def test_the_gradient_is_the_same_sum_every_time_and_that_of_torch():
     torch.testing.assert_close(grads[0], table.grad, atol=2e-4, rtol=1e-4)
 
 
+def test_autocast_changes_nothing():
+    field, points = random_field(9, share=0.5).float(), points_in_box(50).float()
+    raw, features = field.density(points)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = field.density(points)
+        (found[0].sum() + found[1].sum()).backward()
+    assert torch.equal(found[0], raw) and torch.equal(found[1], features) and field.rows.grad.dtype == torch.float32
+
+
 def test_colour_is_linear_in_the_direction_before_the_sigmoid():
     field = random_field(3)
     features = torch.arange(24, dtype=torch.float64).view(2, 12) / 10
@@ -243,9 +252,9 @@ def test_a_field_that_keeps_nothing_is_empty_and_differentiable():
 def test_opacity_of_a_cell_by_hand():
     field = VoxelField(((0, 0, 0), (2, 2, 2)), 3)
     field.rows.data[:, 0] = -1e3
-    field.rows.data[field.index[0, 0, 0], 0] = 0.0  # sigma = 13 log 2; edge 1
+    field.rows.data[field.index[0, 0, 0], 0] = 0.0  # sigma = 50 log 2; edge 1
     expected = torch.zeros(2, 2, 2)
-    expected[0, 0, 0] = 1 - 2.0**-13
+    expected[0, 0, 0] = 1 - 2.0**-50
     torch.testing.assert_close(field.opacity(), expected)
 
 

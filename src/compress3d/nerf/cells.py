@@ -220,6 +220,56 @@ def sum_of_rays(values: Tensor, counts: Tensor) -> Tensor:
     return torch.segment_reduce(values, "sum", lengths=counts, axis=0, unsafe=True)
 
 
+def distortion(weights: Tensor, samples: Samples, lengths: Tensor) -> Tensor:
+    """How far apart along a ray the places are that make its pixel: small for one surface, large for fog. (R,)
+
+    The sum over i, j of w_i w_j |s_i - s_j|, Barron et al. 2022, Eq. 15, without its second sum, which is constant for
+    steps of one length but for their size.
+
+    Args:
+        weights: (P,), of samples in pixels.
+        lengths: (R,), length of t = 1, in the unit of the result.
+    """
+    w = weights.double()  # sums over all rays, from which those of the rays before are taken away
+    s = (samples.t * lengths.index_select(0, samples.ray)).double()
+    first = samples.counts.cumsum(0) - samples.counts
+
+    def before(values: Tensor) -> Tensor:
+        total = F.pad(values.cumsum(0), (1, 0))
+        return total[:-1] - total.index_select(0, first).index_select(0, samples.ray)
+
+    pairs = 2 * w * (s * before(w) - before(w * s))
+    return sum_of_rays(pairs.unsqueeze(1), samples.counts).squeeze(1).to(weights.dtype)
+
+
+def _until_dark(field: Field, samples: Samples, dark: float, wave: int) -> tuple[Samples, Tensor, Tensor]:
+    """The samples of each ray until less light than `dark` passes, in whole waves, with tau (P,) and features."""
+    R, device = len(samples.counts), samples.t.device
+    first = samples.counts.cumsum(0) - samples.counts
+    total = torch.zeros(R, dtype=at_least_float32(samples.t).dtype, device=device)
+    limit = -math.log(dark) if dark > 0 else math.inf
+    parts, depths, features = [], [], []
+    for start in range(0, max(int(samples.counts.max()) if R else 0, 1), wave):
+        rays = ((samples.counts > start) & (total < limit)).nonzero().squeeze(-1)
+        counts = (samples.counts.index_select(0, rays) - start).clamp(max=wave)
+        ends = counts.cumsum(0)
+        part = torch.arange(int(ends[-1]) if len(ends) else 0, device=device)
+        part += (first.index_select(0, rays) + start - (ends - counts)).repeat_interleave(counts)
+        raw, found = field.density(samples.points.index_select(0, part))
+        depth = field.activate(at_least_float32(raw)) * samples.step
+        total[rays] += sum_of_rays(depth.unsqueeze(1), counts).squeeze(1)
+        parts.append(part)
+        depths.append(depth)
+        features.append(found)
+    order = torch.cat(parts).sort()
+    ray = samples.ray.index_select(0, order.values)
+    taken = Samples(
+        samples.points.index_select(0, order.values), samples.t.index_select(0, order.values), ray,
+        torch.bincount(ray, minlength=R), samples.step,
+    )  # fmt: skip
+    return taken, torch.cat(depths)[order.indices], torch.cat(features)[order.indices]
+
+
 class _Pick(torch.autograd.Function):
     """Some rows of values (P, C), each once: the gradient is a copy, 2 to 6 times faster than index_select's sum."""
 
@@ -246,6 +296,7 @@ def render_in_cells(
     rng: torch.Generator | None = None,
     dark: float = 1e-3,
     faint: float = 1e-4,
+    wave: int = 0,
     watch: Watch | None = None,
 ) -> Rendered:
     """Pixels of rays through a field that is asked only in occupied cells.
@@ -260,13 +311,20 @@ def render_in_cells(
         rng: jitters samples, in training.
         dark: samples that less light reaches have no colour computed.
         faint: neither have those of less weight, where no gradient is asked for.
+        wave: early stop, where no gradient is asked for: so many samples of each ray at a time, and none of a ray that
+            has become `dark`. 0 takes all at once, which is as fast where density costs little; 4 makes the port's lego
+            network 1.8 times faster.
         watch: called with the samples and their weights (P,).
     """
     samples = cells.march(rays, step, near, far, rng)
-    raw, features = field.density(samples.points)
-    weights, light = packed_weights(field.activate(at_least_float32(raw)) * step, samples)
+    if wave and not torch.is_grad_enabled():
+        samples, depths, features = _until_dark(field, samples, dark, wave)
+    else:
+        raw, features = field.density(samples.points)
+        depths = field.activate(at_least_float32(raw)) * step
+    weights, light = packed_weights(depths, samples)
     if watch is not None:
-        watch(samples, weights.detach())
+        watch(samples, weights)
     seen = light > dark if torch.is_grad_enabled() else weights > faint
     chosen = seen.nonzero().squeeze(-1)
     ray, share = samples.ray.index_select(0, chosen), weights.index_select(0, chosen)

@@ -49,10 +49,11 @@ class VoxelConfig(SceneConfig):
 
     sizes: tuple[tuple[int, int], ...] = STAGES
     prune: tuple[int, ...] = PRUNED
+    trim: int | None = PRUNED[-1]
     name = "voxels"
 
     def build(self, scale: Scale) -> nn.Module:
-        return VoxelScene(sizes=self.sizes, prune=self.prune)
+        return VoxelScene(sizes=self.sizes, prune=self.prune, trim=self.trim)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ ORIGINAL = optim(200_000, 1024, 5e-4, decay=0.1, decay_steps=500_000, precision=
 
 register(
     [
-        experiment(VoxelConfig(((0, 16), (40, 32)), (30, 60)), "smoke", optim(100, 512, 0.1, decay=0.2)),
+        experiment(VoxelConfig(((0, 16), (40, 32)), (30, 60), 60), "smoke", optim(100, 512, 0.1, decay=0.2)),
         experiment(MLPConfig(2, 32), "smoke", optim(60, 128, 5e-3)),
         experiment(OriginalConfig(2, 16, samples=(16, 16)), "smoke", optim(20, 64, 5e-3)),
     ],

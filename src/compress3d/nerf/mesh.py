@@ -58,7 +58,9 @@ def extract_mesh(
         problem = f"stops at most {stopped.max():.1%} of the light in a layer, nowhere more than {level:.1%}"
         raise DataError("field", problem, "lower the level, or train the field")
     spacing = ((box[1] - box[0]) / (torch.tensor(shape) - 1)).numpy().astype(np.float64)
-    vertices, triangles, _, _ = marching_cubes(np.pad(stopped, 1), level, spacing=tuple(spacing))
+    vertices, triangles, _, _ = marching_cubes(
+        np.pad(stopped, 1), level, spacing=tuple(spacing), gradient_direction="ascent"
+    )
     vertices = vertices + box[0].numpy() - spacing
     outside = trimesh.Trimesh(vertices, triangles, process=False)
     colours = seen_colours(field, vertices, outside.vertex_normals, device, chunk)

@@ -39,6 +39,7 @@ class Linear(nn.Linear):
     """A linear layer of which weights can be taken out.
 
     Attributes:
+        joined: widths of the parts that its input is joined of; one where they are not given.
         mask, bias_mask: bool, as `weight` and `bias`, True where a value acts; None where all do. Part of the state
             dict where they are set, and taken from one that holds them.
 
@@ -52,8 +53,9 @@ class Linear(nn.Linear):
     mask: Tensor | None
     bias_mask: Tensor | None
 
-    def __init__(self, in_features: int, out_features: int):
+    def __init__(self, in_features: int, out_features: int, joined: tuple[int, ...] = ()):
         super().__init__(in_features, out_features)
+        self.joined = joined or (in_features,)
         self.register_buffer("mask", None)
         self.register_buffer("bias_mask", None)
 
@@ -163,11 +165,12 @@ class MLP(nn.Module):
         self.L_position, self.L_direction = L_position, L_direction
         self.first_relu, self.feature_relu = first_relu, feature_relu
         encoded, joined = 3 + 6 * L_position, 0 if self.skip is None else self.skip + 1
-        inputs = [encoded] + [width + (encoded if n == joined else 0) for n in range(1, depth)]
-        self.position = nn.ModuleList(Linear(of, width) for of in inputs)
+        inputs = [(encoded,)] + [(encoded, width) if n == joined else (width,) for n in range(1, depth)]
+        self.position = nn.ModuleList(Linear(sum(of), width, of) for of in inputs)
         self.density_head = Linear(width, 1)
         self.feature = Linear(width, width)
-        self.direction = Linear(width + 3 + 6 * L_direction, width // 2)
+        views = 3 + 6 * L_direction
+        self.direction = Linear(width + views, width // 2, (width, views))
         self.colour_head = Linear(width // 2, 3)
 
     @property

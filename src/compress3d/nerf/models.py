@@ -13,7 +13,7 @@ from compress3d.engine.experiment import OptimConfig
 from compress3d.engine.step import Step
 from compress3d.errors import ConfigError
 from compress3d.losses import LossTerms, photometric_loss
-from compress3d.nerf.cells import OccupiedCells, Samples, Watch, dilated, render_in_cells
+from compress3d.nerf.cells import OccupiedCells, Samples, Watch, dilated, distortion, render_in_cells
 from compress3d.nerf.mlp import MLP
 from compress3d.nerf.rays import RayBatch, Rays
 from compress3d.nerf.rendering import Rendered
@@ -50,6 +50,7 @@ class InCells(nn.Module):
     white: Tensor
     ndc: Tensor
     resizes: tuple[str, ...] = ()  # names in the state whose size a fresh model takes over
+    wave = 0  # samples of a ray that are asked together; see `render_in_cells`
 
     def __init__(self):
         super().__init__()
@@ -79,18 +80,21 @@ class InCells(nn.Module):
     def render(self, rays: Rays, rng: torch.Generator | None = None, watch: Watch | None = None) -> Rendered:
         """Pixels of rays; `rng` jitters samples, as in training; `watch` is shown samples and weights."""
         return render_in_cells(
-            self.field, self.cells, rays, self.step_length, self.near, self.far, self.white, rng, watch=watch
-        )
+            self.field, self.cells, rays, self.step_length, self.near, self.far, self.white, rng,
+            wave=self.wave, watch=watch,
+        )  # fmt: skip
 
     def training_step(self, batch: RayBatch, step: Step) -> LossTerms:
         """Squared error of pixels, "pixels"; jitter is a function of `step`."""
-        return self._training_step(batch, step)
-
-    def _training_step(self, batch: RayBatch, step: Step, watch: Watch | None = None) -> LossTerms:
-        rng = torch.Generator(batch.origins.device)
-        rng.manual_seed(int(step.rng(STREAM).integers(2**63)))
-        loss = photometric_loss(self.render(batch.rays, rng, watch).colour, batch.colours)
+        loss = photometric_loss(self.render(batch.rays, _rng(batch, step)).colour, batch.colours)
         return LossTerms(loss, {"pixels": loss})
+
+
+def _rng(batch: RayBatch, step: Step) -> torch.Generator:
+    """Of the jitter of a step."""
+    rng = torch.Generator(batch.origins.device)
+    rng.manual_seed(int(step.rng(STREAM).integers(2**63)))
+    return rng
 
 
 class VoxelScene(InCells):
@@ -113,10 +117,13 @@ class VoxelScene(InCells):
         prune: steps at which cells are given up.
         threshold: a cell that stops a smaller share of light along its edge, at its densest corner, is given up,
         faint: and so is one in which no training sample had such a weight; both unless a neighbour is kept.
+        trim: a step at which they go even where a neighbour is kept; None for none.
         relative_step: between samples along a ray, in cells.
+        compact: weight of the distortion of rays in the loss, in units of the box's longest side, and the step from
+            which on it counts. It makes fog into surfaces: fewer cells, and 0.15 dB more in unseen views of lego.
 
     Example:
-        >>> scene = VoxelScene(sizes=((0, 9), (10, 17)), prune=())
+        >>> scene = VoxelScene(sizes=((0, 9), (10, 17)), prune=(), trim=None)
         >>> scene.begin(9), scene.begin(10), scene.begin(10), scene.voxels.index.shape
         (False, True, False, torch.Size([17, 17, 17]))
     """
@@ -132,15 +139,19 @@ class VoxelScene(InCells):
         prune: tuple[int, ...] = (50, 80, 120, 180, 250, 400, 600, 800),
         threshold: float = 0.03,
         faint: float = 0.01,
+        trim: int | None = 800,
         relative_step: float = 0.9,
+        compact: tuple[float, int] = (0.04, 100),
     ):
         super().__init__()
         if not sizes or sizes[0][0] != 0 or any(a[0] >= b[0] for a, b in zip(sizes, sizes[1:], strict=False)):
             raise ConfigError(f"sizes {sizes}", "do not rise from step 0", "give (step, size) pairs in order, from 0")
         self.voxels = VoxelField(bounds, sizes[0][1])
-        self.threshold, self.faint, self.relative_step = threshold, faint, relative_step
+        self.threshold, self.faint, self.relative_step, self.compact = threshold, faint, relative_step, compact
         # Cells are given up before the lattice of the same step becomes finer: fewer points to fill.
-        self.changes = sorted([(step, 0, 0) for step in prune] + [(step, 1, size) for step, size in sizes[1:]])
+        changes = [(step, "prune", 1) for step in prune if step != trim]
+        changes += [(step, "resize", size) for step, size in sizes[1:]]
+        self.changes = sorted(changes + ([] if trim is None else [(trim, "prune", 0)]))
         self.register_buffer("done", torch.tensor(0))
         self.register_buffer("seen", torch.zeros(self.voxels.cell_count))
         self._cells: tuple[Tensor, OccupiedCells] | None = None  # of an index grid
@@ -170,28 +181,39 @@ class VoxelScene(InCells):
     def begin(self, step: int) -> bool:
         """Make the changes that are due before `step`, each once; True where parameters were replaced."""
         due = [change for change in self.changes if change[0] <= step][int(self.done) :]
-        for _, _, size in due:
-            if size:
-                self.voxels.resize(size)
+        for _, kind, number in due:
+            if kind == "resize":
+                self.voxels.resize(number)
             else:
-                self._prune()
+                self._prune(number)
             self.seen = self.seen.new_zeros(self.voxels.cell_count)
         self.done += len(due)
         return bool(due)
 
     def training_step(self, batch: RayBatch, step: Step) -> LossTerms:
-        return self._training_step(batch, step, self._watch)
+        """Squared error of pixels, "pixels", and the weighted mean "distortion" of rays; jitter is by `step`."""
+        weight, start = self.compact
+        watched: list[tuple[Samples, Tensor]] = []
+        colour = self.render(batch.rays, _rng(batch, step), lambda *found: watched.append(found)).colour
+        pixels = photometric_loss(colour, batch.colours)
+        ((samples, weights),) = watched
+        self._watch(samples, weights)
+        if not weight or step.number < start:
+            return LossTerms(pixels, {"pixels": pixels})
+        side = (self.voxels.bounds[1] - self.voxels.bounds[0]).max()
+        spread = weight * distortion(weights, samples, batch.directions.norm(dim=-1) / side).mean()
+        return LossTerms(pixels + spread, {"pixels": pixels, "distortion": spread})
 
     def parameter_groups(self, optim: OptimConfig) -> list[dict]:
         """All values at one rate."""
         return [{"params": [self.voxels.rows], "peak": optim.learning_rate, "warmup": optim.warmup, "lr": 0.0}]
 
     @torch.no_grad()
-    def _prune(self) -> None:
+    def _prune(self, neighbours: int) -> None:
         kept = self.voxels.cells
         seen = torch.zeros(kept.shape, device=kept.device)
         seen[kept] = self.seen
-        cells = dilated((self.voxels.opacity() > self.threshold) & (seen > self.faint), 1)
+        cells = dilated((self.voxels.opacity() > self.threshold) & (seen > self.faint), neighbours)
         if cells.any():  # a field that has not learned yet stops no light anywhere
             self.voxels.keep(cells)
 
@@ -228,6 +250,7 @@ class MLPScene(InCells):
     """
 
     resizes = ("occupancy.occupied",)
+    wave = 4
 
     def __init__(self, mlp: MLP, cells: OccupiedCells | None = None, samples: int = 160, scale: float = 65.0):
         super().__init__()

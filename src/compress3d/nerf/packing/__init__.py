@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from compress3d.errors import Compress3DError, ConfigError, DataError
-from compress3d.nerf.mlp import MLP
+from compress3d.nerf.mlp import MLP, Linear
 from compress3d.nerf.models import MLPScene, VoxelScene
 from compress3d.nerf.packing import file
 from compress3d.nerf.packing.arrays import (
@@ -26,7 +26,7 @@ from compress3d.nerf.packing.arrays import (
 from compress3d.nerf.packing.entropy import Reader, Writer
 from compress3d.nerf.packing.masks import read_grid, write_grid
 from compress3d.nerf.prune import named_layers
-from compress3d.nerf.quantize import bias_bits, check_bits
+from compress3d.nerf.quantize import bias_bits, blocks_of, check_bits
 from compress3d.nerf.rendering import CoarseFine
 from compress3d.nerf.voxels import COLOURS, VoxelField
 
@@ -114,8 +114,12 @@ def _write_networks(writer: Writer, header: dict, model: nn.Module, bits: int, r
     masks = {key: None if of.mask is None else of.mask.cpu().numpy() for key, of in layers.items()}
     header["masked"] = [mask is not None for mask in masks.values()]
     weights = {key: (_values(of.acting_weight), masks[key]) for key, of in layers.items()}
-    write_matrices(writer, header, weights, bits, rows)
+    write_matrices(writer, header, weights, _blocks(layers, bits, rows), bits)
     write_biases(writer, header, [_values(of.acting_bias) for of in layers.values()], bias_bits(bits))
+
+
+def _blocks(layers: dict[str, Linear], bits: int, rows: bool) -> dict[str, tuple[int, ...] | None]:
+    return {key: blocks_of(layer.joined, bits) if rows else None for key, layer in layers.items()}
 
 
 def _read_networks(reader: Reader, header: dict, model: nn.Module, bits: int, rows: bool, name: str) -> None:
@@ -124,7 +128,8 @@ def _read_networks(reader: Reader, header: dict, model: nn.Module, bits: int, ro
     if len(masked) != len(layers) or not all(isinstance(value, bool) for value in masked):
         raise DataError(name, "does not say which layers are pruned", file.RESTORE)
     shapes = {key: (of.out_features, of.in_features) for key, of in layers.items()}
-    found = read_matrices(reader, header, shapes, dict(zip(layers, masked, strict=True)), bits, rows, name)
+    pruned = dict(zip(layers, masked, strict=True))
+    found = read_matrices(reader, header, shapes, pruned, _blocks(layers, bits, rows), bits, name)
     biases = read_biases(reader, header, [shape[0] for shape in shapes.values()], bias_bits(bits), name)
     with torch.no_grad():
         for (key, layer), bias in zip(layers.items(), biases, strict=True):
@@ -147,7 +152,9 @@ def _unpack(header: dict, stream: bytes, name: str) -> nn.Module:
         _fits(K * (1 + COLOURS), stream, name)
         values = torch.from_numpy(read_table(reader, header, (K, 1 + COLOURS), bits, name))
         bounds = file.entry(header, "bounds", list, name)
-        model = VoxelScene(bounds, sizes=((0, 2),), prune=(), relative_step=_positive(header, "relative_step", name))
+        model = VoxelScene(
+            bounds, sizes=((0, 2),), prune=(), trim=None, relative_step=_positive(header, "relative_step", name)
+        )
         model.voxels = VoxelField.from_rows(values, kept, bounds)
     elif kind == "mlp":
         grid = _grid(header, stream, name)

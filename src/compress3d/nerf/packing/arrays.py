@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from typing import Any
 
 import numpy as np
@@ -63,9 +64,16 @@ def read_floats(reader: Reader, tables: Tables, key: str, count: int, bits: int)
 
 
 def write_matrices(
-    writer: Writer, header: dict, layers: dict[str, tuple[np.ndarray, np.ndarray | None]], bits: int, rows: bool
+    writer: Writer,
+    header: dict,
+    layers: dict[str, tuple[np.ndarray, np.ndarray | None]],
+    blocks: dict[str, tuple[int, ...] | None],
+    bits: int,
 ) -> None:
-    """Weights of layers, name -> (values (out, in), bool mask or None), of which only those that act are sent."""
+    """Weights of layers, name -> (values (out, in), bool mask or None), of which only those that act are sent.
+
+    `blocks` are those of `to_whole`, by name.
+    """
     tables = Tables(header)
     for _, mask in layers.values():
         if mask is not None:
@@ -75,7 +83,7 @@ def write_matrices(
         for name, values in acting.items():
             write_floats(writer, tables, f"{name} ", values, bits)
         return
-    whole = [to_whole(values, bits, rows) for values, _ in layers.values()]
+    whole = [to_whole(values, bits, blocks[key]) for key, (values, _) in layers.items()]
     parts = [of.numbers if m is None else of.numbers[m] for of, (_, m) in zip(whole, layers.values(), strict=True)]
     write_whole(writer, header, "weights", whole, parts, bits)
 
@@ -84,7 +92,7 @@ def write_whole(writer: Writer, header: dict, key: str, whole: list[Whole], part
     """Whole numbers of several matrices, of which `parts` are sent: scales, sizes, signs."""
     tables = Tables(header)
     header[f"{key} largest"] = [float(of.largest) for of in whole]
-    steps = np.concatenate([of.steps for of in whole]).astype(np.int32)
+    steps = np.concatenate([of.steps.ravel() for of in whole]).astype(np.int32)
     writer.numbers(steps, tables.add(f"{key} steps", steps, SMALLEST + 1))
     numbers = np.concatenate([part.ravel() for part in parts])
     sizes = np.abs(numbers)
@@ -129,12 +137,12 @@ def read_biases(reader: Reader, header: dict, counts: list[int], bits: int, name
     if bits in FLOATS:
         return np.split(read_floats(reader, Tables(header, name), "biases", sum(counts), bits), np.cumsum(counts)[:-1])
     found = read_whole(reader, header, "biases", counts, [1] * len(counts), bits, name)
-    return [from_whole(Whole(part[None], step, top))[0] for part, step, top in found]
+    return [from_whole(Whole(part[None], step[None], top, part.shape))[0] for part, step, top in found]
 
 
 def read_matrices(
-    reader: Reader, header: dict, shapes: dict[str, tuple[int, int]], masked: dict[str, bool], bits: int, rows: bool,
-    name: str,
+    reader: Reader, header: dict, shapes: dict[str, tuple[int, int]], masked: dict[str, bool],
+    blocks: dict[str, tuple[int, ...] | None], bits: int, name: str,
 ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:  # fmt: skip
     """Inverse of `write_matrices`: name -> (float32 values, bool mask or None)."""
     tables = Tables(header, name)
@@ -153,10 +161,14 @@ def read_matrices(
         return {
             key: (spread(key, read_floats(reader, tables, f"{key} ", counts[key], bits)), masks[key]) for key in shapes
         }
-    scales = [shape[0] if rows else 1 for shape in shapes.values()]
+    grids = {key: (1, 1) if blocks[key] is None else (shapes[key][0], len(blocks[key] or ())) for key in shapes}
+    scales = [math.prod(grid) for grid in grids.values()]
     found = read_whole(reader, header, "weights", list(counts.values()), scales, bits, name)
     return {
-        key: (from_whole(Whole(spread(key, part), step, top)), masks[key])
+        key: (
+            from_whole(Whole(spread(key, part), step.reshape(grids[key]), top, blocks[key] or shapes[key][1:])),
+            masks[key],
+        )
         for key, (part, step, top) in zip(shapes, found, strict=True)
     }
 
