@@ -52,6 +52,9 @@ def pack(model: nn.Module, bits: int = 8, name: str = "", rows: bool = True) -> 
         DataError: a value is not finite; the coder is not installed.
     """
     check_bits(bits)
+    for key, value in model.named_parameters():
+        if not value.isfinite().all():
+            raise DataError(key, "holds values that are not finite", "train the field again")
     facts = {key: getattr(model, key).item() for key in FACTS if hasattr(model, key)}
     header: dict = {"name": name, "bits": bits, "rows": rows, "scene": facts}
     writer = Writer()
@@ -89,9 +92,9 @@ def unpack(data: bytes, name: str = "file") -> nn.Module:
     header, stream = file.read(data, name)
     try:
         return _unpack(header, stream, name).eval()
-    except DataError:
-        raise
     except (Compress3DError, ValueError, TypeError, KeyError, IndexError, OverflowError, RuntimeError) as error:
+        if isinstance(error, DataError) and str(error).startswith(f"{name}:"):
+            raise
         raise DataError(name, f"holds a field that cannot be ({error})", file.RESTORE) from error
 
 
@@ -210,8 +213,7 @@ def _network(header: dict, which: str, stream: bytes, name: str) -> MLP:
     depth, width = (file.whole_number(of, key, 1, most, name) for key, most in (("depth", DEEPEST), ("width", WIDEST)))
     position, direction = (file.whole_number(of, key, 0, OCTAVES, name) for key in ("L_position", "L_direction"))
     _fits(depth * width * (width + 6 * position + 3), stream, name)
-    skip = of.get("skip")
-    if skip is not None:
+    if (skip := of.get("skip", "missing")) is not None:
         skip = file.whole_number(of, "skip", 0, DEEPEST, name)
     first, feature = (file.entry(of, key, bool, name) for key in ("first_relu", "feature_relu"))
     return MLP(depth, width, skip, position, direction, first, feature)

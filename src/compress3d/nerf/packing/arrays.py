@@ -12,7 +12,17 @@ from compress3d.errors import DataError
 from compress3d.nerf.packing import file
 from compress3d.nerf.packing.entropy import Reader, Writer, frequencies
 from compress3d.nerf.packing.masks import read_matrix, write_matrix
-from compress3d.nerf.quantize import FLOATS, SMALLEST, Levels, Whole, from_levels, from_whole, to_levels, to_whole
+from compress3d.nerf.quantize import (
+    FLOATS,
+    SMALLEST,
+    Levels,
+    Whole,
+    as_half,
+    from_levels,
+    from_whole,
+    to_levels,
+    to_whole,
+)
 
 
 class Tables:
@@ -43,7 +53,7 @@ class Tables:
 
 def _bytes(values: np.ndarray, bits: int) -> np.ndarray:
     """Bytes (bits / 8, N) of IEEE values, the first row the lowest bytes."""
-    raw = values.astype("<f4" if bits == 32 else "<f2").ravel().view(np.uint8)
+    raw = (values.astype("<f4") if bits == 32 else as_half(values).astype("<f2")).ravel().view(np.uint8)
     return raw.reshape(-1, bits // 8).T.astype(np.int32)
 
 
