@@ -334,6 +334,23 @@ def _drop(header, way):
     del header[way[-1]]
 
 
+@pytest.mark.parametrize("depth, width", [(64, 4096), (60, 1024), (8, 4096), (1, 4096)])
+@pytest.mark.parametrize("size", [0, 30_000, 125_000])
+def test_a_forged_header_gets_no_memory_that_its_stream_does_not_fill(depth, width, size):
+    """Sizes within the limits of each number, beyond what the file can hold; refused before a network is made."""
+
+    def change(header):
+        for network in header["networks"].values():
+            network |= {"depth": depth, "width": width}
+
+    made = []
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(DataError):
+        patch.setattr("compress3d.nerf.packing.MLP", lambda *of: made.append(of) or MLP(1, 2))
+        unpack(forged(pack(original(), 8), change, bytes(size)), "scene.c3n")
+    allowed = 2 * (depth + 2) * width * (width + 63) <= max(1 << 22, 256 * size)
+    assert bool(made) == allowed
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_streams_that_nobody_wrote_are_decoded_to_something_or_refused(kind):
     data, rng = pack(MODELS[kind](), 8), np.random.default_rng(0)

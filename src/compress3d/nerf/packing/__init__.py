@@ -38,7 +38,9 @@ PACKED = ".c3n"  # how files end
 FACTS = ("near", "far", "white", "ndc")  # of a scene
 LARGEST_SIDE, LARGEST_GRID = 1024, 1 << 26  # of grids of cells or lattice points
 WIDEST, DEEPEST, OCTAVES = 4096, 64, 32  # of networks
-LARGEST_STREAM_RATIO = 1 << 13  # values a byte of stream: beyond it a header asks for memory that no file fills
+MOST_VALUES = 1 << 26  # of a field: 256 MiB in float32; the original's networks have 1.2 million
+# Beyond so many values, so many a byte of stream at most: pruned weights cost little, but not nothing.
+SMALL, VALUES_A_BYTE = 1 << 22, 1 << 8
 
 
 def pack(model: nn.Module, bits: int = 8, name: str = "", rows: bool = True) -> bytes:
@@ -214,8 +216,8 @@ def _grid(header: dict, stream: bytes, name: str) -> tuple[int, int, int]:
 
 
 def _fits(count: int, stream: bytes, name: str) -> None:
-    """DataError: a stream cannot hold so many values."""
-    if count > LARGEST_STREAM_RATIO * (len(stream) + 64):
+    """DataError: no field, or no stream of this length, has so many values: said before they are made."""
+    if count > MOST_VALUES or count > max(SMALL, VALUES_A_BYTE * len(stream)):
         raise DataError(name, f"claims {count} values in {len(stream)} bytes", file.RESTORE)
 
 
@@ -223,7 +225,7 @@ def _network(header: dict, which: str, stream: bytes, name: str) -> MLP:
     of = file.entry(file.entry(header, "networks", dict, name), which, dict, name)
     depth, width = (file.whole_number(of, key, 1, most, name) for key, most in (("depth", DEEPEST), ("width", WIDEST)))
     position, direction = (file.whole_number(of, key, 0, OCTAVES, name) for key in ("L_position", "L_direction"))
-    _fits(depth * width * (width + 6 * position + 3), stream, name)
+    _fits(2 * (depth + 2) * width * (width + 6 * position + 3), stream, name)  # of two such networks
     if (skip := of.get("skip", "missing")) is not None:
         skip = file.whole_number(of, "skip", 0, DEEPEST, name)
     first, feature = (file.entry(of, key, bool, name) for key in ("first_relu", "feature_relu"))
