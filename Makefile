@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  { echo "compress3d needs Python 3.11 or later, found: $$($(PYTHON) --version). What to do: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	@echo "setting up $(VENV): a minute or two and 1.6 GB (the packages of constraints.txt)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) -e '.[book,test,data,codec]'
+	@$(PIP) -e '.[book,test,data,codec,nerf]'
 	@touch $@
 	@echo "ready; to use the command itself: . $(VENV)/bin/activate, then compress3d --help"
 

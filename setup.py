@@ -10,6 +10,7 @@ SHIPPED = (
     "results/demo/implicit-r384-s0.json",
     "results/demo/confidence.json",
     "data/cad-test.tgz",
+    *(str(path) for path in sorted(Path("data/scenes").rglob("*")) if path.is_file()),
     "book/assets/compress3d.css",
     "book/assets/plotly-book.js",
     "book/assets/voxel-viewer.js",

@@ -73,7 +73,7 @@ def test_ctrl_c_ends_in_good_order(work):
     while builder.poll() is None and not (journal.exists() and journal.stat().st_size):
         time.sleep(0.001)
     os.killpg(builder.pid, signal.SIGINT)
-    _, errors = builder.communicate(timeout=120)
+    _, errors = builder.communicate(timeout=1200)
     assert builder.returncode == 130 and "run the same command again" in errors and "Traceback" not in errors
     with pytest.raises(ProcessLookupError):
         os.killpg(builder.pid, 0)

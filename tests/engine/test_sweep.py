@@ -87,8 +87,11 @@ def alive(pid):
         return False
 
 
-def until(condition, process=None, seconds=120):
-    deadline = time.monotonic() + seconds
+LONG = 1200  # seconds; ends what will never come: beside 8 busy processes a sweep of two runs takes 300
+
+
+def until(condition, process=None):
+    deadline = time.monotonic() + LONG
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         assert process is None or process.poll() is None, process.stderr.read()
@@ -111,7 +114,7 @@ def uninterrupted(cache, tmp_path_factory):
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(b"no checkpoint")
     process = start(environment, "[ds][im]*")  # direct and small
-    said, errors = process.communicate(timeout=300)
+    said, errors = process.communicate(timeout=LONG)
     return folder, process.returncode, said, errors
 
 
@@ -151,14 +154,14 @@ def test_sweep_killed_twice_ends_with_the_same_results_and_leaves_no_process(
         process.wait()
         kills.append((step(), len(family)))
         # Loading processes look every five seconds whether the process that they load for is still there.
-        until(lambda family=family: not any(map(alive, family)), seconds=60)
+        until(lambda family=family: not any(map(alive, family)))
     assert 20 <= kills[0][0] < 150 == kills[1][0], kills
     assert kills[0][1] >= 2 and kills[1][1] >= 1, kills  # a run and its loading process were there to be left behind
     results_file = tmp_path / "root" / "results" / f"{SMALL}.json"
     assert not results_file.is_file()
 
     process = start(environment, "small*")
-    said, errors = process.communicate(timeout=300)
+    said, errors = process.communicate(timeout=LONG)
     assert process.returncode == 0, errors
     assert said.splitlines()[-1] == "1 of 1 runs finished"
     assert f"{SMALL}: evaluate" in errors and f"{SMALL}: train" not in errors

@@ -91,9 +91,8 @@ def test_killed_with_sigkill_ends_with_the_same_weights(boxes, tmp_path):
     killed = 0
     for _ in range(20):
         process = start("killed")
-        deadline = time.monotonic() + 30
         first = {p.name for p in checkpoints(tmp_path / "killed")}
-        while process.poll() is None and time.monotonic() < deadline:
+        while process.poll() is None:
             if killed < 2 and {p.name for p in checkpoints(tmp_path / "killed")} - first:
                 process.kill()  # SIGKILL, right after or while a checkpoint is written
                 process.wait()

@@ -80,19 +80,6 @@ def each(evidence: Evidence, value, unit: str = "dB", digits: int = 1) -> str:
     return f"{', '.join(found[:-1])} and {found[-1]} {unit} at 30, 50, 70 and 90 %"
 
 
-@claim("pictures-are-redundant")
-def pictures_are_redundant(evidence: Evidence) -> Answer:
-    """At equal total bytes, the packed network shows unseen views better than a field trained on the pictures."""
-    parts, text = [], []
-    for scene, of in evidence.study("scene-bytes").items():
-        for pair in of["fair"]:
-            parts.append(pair["network"] > pair["pictures"])
-            text.append(
-                f"{scene}, {pair['bytes'] / 1000:.0f} kB: {pair['network']:.1f} against {pair['pictures']:.1f} dB"
-            )
-    return judge_parts(parts), "; ".join(text)
-
-
 @claim("pruning-speeds-up")
 def pruning_speeds_up(evidence: Evidence) -> Answer:
     """Products with sparse weights of the original's size are faster than dense ones at 30, 50, 70 and 90 %."""
@@ -180,12 +167,14 @@ def ninety_percent_is_poor(evidence: Evidence) -> Answer:
 @claim("compression-is-what-survives")
 def compression_is_what_survives(evidence: Evidence) -> Answer:
     """Files with float32 weights are smaller by the printed factors, within 5 %, at all four ratios."""
-    parts, text = [], []
-    for scene, of in evidence.study("scene-bytes").items():
-        factors = {row["ratio"]: row["factor"] for row in of["rows"] if row["kind"] == "network" and row["bits"] == 32}
-        parts += [abs(factors[ratio] * (1 - ratio) - 1) <= SAME_SIZE for ratio in RATIOS]
-        text.append(f"{scene}: " + ", ".join(f"x {factors[ratio]:.2f}" for ratio in RATIOS))
-    return judge_parts(parts), f"File against float32, masks and biases included, {'; '.join(text)}"
+
+    def factor(network: Network, ratio: float) -> float:
+        raw = network.rows[0.0, False, "global"]["bytes"]["raw"]
+        return raw / network.rows[ratio, False, "global"]["bytes"]["32"]
+
+    parts = [abs(factor(network, ratio) * (1 - ratio) - 1) <= SAME_SIZE for network, ratio in evidence.pairs()]
+    text = each(evidence, factor, "times", 2)
+    return judge_parts(parts), f"Files with masks, biases and occupied cells are smaller {text}"
 
 
 @claim("retrained-is-denser")

@@ -15,6 +15,7 @@ from compress3d.nerf.cells import dilated
 from compress3d.nerf.data import SIZES, SceneData
 from compress3d.nerf.mlp import MLP
 from compress3d.nerf.models import MLPScene, VoxelScene
+from compress3d.nerf.packing import read_packed
 from compress3d.nerf.rendering import CoarseFine
 from compress3d.scales import Scale
 
@@ -62,6 +63,7 @@ class MLPConfig(SceneConfig):
 
     depth: int = 4
     width: int = 128
+    cells: str = ""  # packed voxel field whose cells are taken; the shipped weights of that of the scene where empty
 
     @property
     def name(self) -> str:  # type: ignore[override]  # only read
@@ -83,7 +85,7 @@ class MLPConfig(SceneConfig):
         model = trainer.model
         assert isinstance(model, MLPScene)
         model.set_scene(opened)
-        voxels = load_model(voxel_experiment(trainer.experiment))
+        voxels = read_packed(self.cells) if self.cells else load_model(voxel_experiment(trainer.experiment))
         assert isinstance(voxels, VoxelScene)
         voxels.voxels.keep(dilated(voxels.voxels.opacity() > SOLID, 1))
         model.set_cells(voxels.cells)

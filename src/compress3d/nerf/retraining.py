@@ -18,6 +18,7 @@ from compress3d.nerf.convert import load_port
 from compress3d.nerf.data import SceneData
 from compress3d.nerf.experiments import SceneConfig
 from compress3d.nerf.mlp import Linear
+from compress3d.nerf.packing import PACKED, read_packed
 from compress3d.nerf.prune import prune
 from compress3d.scales import Scale
 
@@ -56,7 +57,7 @@ class PrunedConfig(SceneConfig):
     """A trained network, pruned.
 
     Attributes:
-        base: id of the trained run, or of a network of the port.
+        base: id of the trained run, or of a network of the port; or a packed file.
         ratio: share of weights that go.
         fresh: retrain with a fresh optimizer; the paper does not say. Else with the moments that the training of
             `base` left, from its last checkpoint.
@@ -89,12 +90,24 @@ class PrunedConfig(SceneConfig):
             optimizer.load_state_dict(state["optimizers"][name])
 
 
-def retraining(base: str, ratio: float, criterion: Criterion = Criterion(), steps: int = STEPS) -> Experiment:
-    """The experiment that prunes a trained network and trains on, with the hyper-parameters of its last iterations."""
+def retraining(
+    base: str,
+    ratio: float,
+    criterion: Criterion = Criterion(),
+    steps: int = STEPS,
+    trained: Experiment | None = None,
+) -> Experiment:
+    """The experiment that prunes a trained network and trains on, with the hyper-parameters of its last iterations.
+
+    Args:
+        base, ratio, criterion: see `PrunedConfig`.
+        steps: of retraining.
+        trained: the experiment behind `base`, where that is a packed file.
+    """
     if base in PORT:
         scale, data, optim, steps = "paper", PORT[base][2], PORT_OPTIM, min(steps, PORT_STEPS)
     else:
-        found = get_experiment(base)
+        found = get_experiment(base) if trained is None else trained
         assert isinstance(found.data, SceneData) and isinstance(found.optim, ExponentialOptim)
         scale, data, optim = found.scale, found.data, found.optim
     last = optim.decay_steps or optim.steps
@@ -106,11 +119,13 @@ def retraining(base: str, ratio: float, criterion: Criterion = Criterion(), step
 
 
 def load_network(run: str) -> nn.Module:
-    """A trained network, in evaluation mode, by the id of its run or of a network of the port.
+    """A trained field, in evaluation mode: of a run or of a network of the port by its id, or of a packed file.
 
     Raises:
-        ConfigError, CheckpointError: there is none.
+        ConfigError, CheckpointError, DataError: there is none.
     """
+    if run.endswith(PACKED):
+        return read_packed(run)
     if run not in PORT:
         return load_model(get_experiment(run))
     folder, facts, _ = PORT[run]

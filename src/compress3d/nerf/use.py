@@ -22,12 +22,12 @@ from compress3d.io import write_atomically
 from compress3d.nerf.cameras import camera_path
 from compress3d.nerf.data import rendered_view
 from compress3d.nerf.experiments import MLPConfig, OriginalConfig, voxel_experiment
-from compress3d.nerf.packing import naive_bytes, pack, unpack
+from compress3d.nerf.figures import colour_and_depth
+from compress3d.nerf.packing import PACKED, naive_bytes, pack
 from compress3d.nerf.prune import prune
 from compress3d.nerf.retraining import Criterion, load_network, retraining
 from compress3d.nerf.scenes import Scene, find_scene, open_scene
 
-PACKED = ".c3n"
 BOX = torch.tensor([[-1.3] * 3, [1.3] * 3])  # that of Blender scenes: the original's networks know none
 
 
@@ -79,16 +79,6 @@ def _suffix(scene: str) -> str:
     return "" if scene == OWN else f"@{scene}"
 
 
-def open_model(text: str) -> nn.Module:
-    """A trained field by the id of its run, or out of a packed file."""
-    if not text.endswith(PACKED):
-        return load_network(text)
-    path = Path(text)
-    if not path.is_file():
-        raise DataError(path, "does not exist", "write it with `compress3d nerf pack`")
-    return unpack(path.read_bytes(), str(path))
-
-
 def prune_network(
     run: str, ratio: float, out: Path, steps: int, score: str, scope: str, spare: tuple[str, ...], biases: bool,
     bits: int,
@@ -97,7 +87,7 @@ def prune_network(
     criterion = Criterion(score, scope, spare, biases)
     if score == "gradient":
         raise ConfigError("score 'gradient'", "needs gradients of a scene", "take 'magnitude' or 'lamp' here")
-    model = open_model(run)
+    model = load_network(run)
     for layer, (kept, total) in prune(model, ratio, **criterion.__dict__).items():
         yield f"{layer:28s} {kept:8d} of {total:8d} weights, {kept / total:.0%}"
     if steps:
@@ -109,7 +99,7 @@ def prune_network(
 
 def pack_file(run: str, out: Path, bits: int) -> Iterator[str]:
     """Pack a field; says what the file weighs."""
-    yield from _write_packed(open_model(run), out, bits, run)
+    yield from _write_packed(load_network(run), out, bits, run)
 
 
 def _write_packed(model: nn.Module, out: Path, bits: int, name: str) -> Iterator[str]:
@@ -124,7 +114,7 @@ def unpack_file(file: Path, out: Path) -> Iterator[str]:
     """Read a packed file and write its weights."""
     from safetensors.torch import save
 
-    model = open_model(str(file))
+    model = load_network(str(file))
     write_atomically(out, save({name: value.contiguous() for name, value in model.state_dict().items()}))
     yield f"{out}: {type(model).__name__}, {sum(p.numel() for p in model.parameters()):,} parameters"
 
@@ -135,7 +125,7 @@ def render_file(
     """Render one held-out view or a path of cameras into a picture file."""
     from PIL import Image
 
-    model = open_model(run).to(choose_device(device))
+    model = load_network(run).to(choose_device(device))
     found = _scene_of(run, scene, size)
     if out.suffix == ".png":
         held_out = found.split["test"]
@@ -168,16 +158,15 @@ def _picture(model: nn.Module, scene: Scene, view: int | np.ndarray, depth: bool
     shown = rendered_view(model, scene, view)
     if not depth:
         return (shown.colour.view(*scene.size, 3).clamp(0, 1) * 255).round().byte().numpy()
-    middle = shown.depth + (1 - shown.opacity) * scene.far  # what is not stopped is far away
-    close = (scene.far - middle) / (scene.far - scene.near)
-    return (close.view(scene.size).clamp(0, 1) * 255).round().byte().numpy()
+    _, close = colour_and_depth(shown, scene.size, scene.near, scene.far)
+    return (close * 255).round().astype(np.uint8)
 
 
 def mesh_file(run: str, out: Path, size: int) -> Path:
     """Write the surface of a field."""
     from compress3d.nerf.mesh import extract_mesh, mesh_bytes
 
-    model = open_model(run)
+    model = load_network(run)
     if bool(model.ndc):
         raise ConfigError(run, "is forward-facing: NDC has no mesh", "take a scene that is seen from all around")
     original = hasattr(model, "coarse")

@@ -6,6 +6,7 @@ model -> quantise -> masks and whole numbers, range coded -> file -> the quantis
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,7 +31,9 @@ from compress3d.nerf.quantize import bias_bits, blocks_of, check_bits
 from compress3d.nerf.rendering import CoarseFine
 from compress3d.nerf.voxels import COLOURS, VoxelField
 
-__all__ = ["naive_bytes", "pack", "unpack"]
+__all__ = ["PACKED", "naive_bytes", "pack", "read_packed", "unpack"]
+
+PACKED = ".c3n"  # how files end
 
 FACTS = ("near", "far", "white", "ndc")  # of a scene
 LARGEST_SIDE, LARGEST_GRID = 1024, 1 << 26  # of grids of cells or lattice points
@@ -98,12 +101,20 @@ def unpack(data: bytes, name: str = "file") -> nn.Module:
         raise DataError(name, f"holds a field that cannot be ({error})", file.RESTORE) from error
 
 
+def read_packed(path: str | Path) -> nn.Module:
+    """The field in a file; DataError as of `unpack`, or where there is no such file."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(path, "does not exist", "write it with `compress3d nerf pack`")
+    return unpack(path.read_bytes(), str(path))
+
+
 def naive_bytes(model: nn.Module) -> int:
     """Bytes of all parameters in float32 after zstd at its strongest: what knows nothing of networks."""
     try:
         import zstandard
     except ImportError as error:
-        raise DataError("zstandard", "is not installed", "run `pip install 'compress3d[codec]'`") from error
+        raise DataError("zstandard", "is not installed", "run `pip install 'compress3d[nerf]'`") from error
     raw = b"".join(_values(value).tobytes() for value in model.parameters())
     return len(zstandard.ZstdCompressor(19).compress(raw))
 

@@ -19,7 +19,7 @@ def _stream() -> Any:
     try:
         from constriction import stream
     except ImportError as error:
-        raise DataError("constriction", "is not installed", "run `pip install 'compress3d[codec]'`") from error
+        raise DataError("constriction", "is not installed", "run `pip install 'compress3d[nerf]'`") from error
     return stream
 
 

@@ -21,6 +21,7 @@ from compress3d.engine.train import train
 from compress3d.errors import Compress3DError
 from compress3d.losses import photometric_loss
 from compress3d.nerf.data import CELL_RAYS
+from compress3d.nerf.packing import naive_bytes, pack, unpack
 from compress3d.nerf.prune import prune
 from compress3d.nerf.rays import RayBatch, Rays
 from compress3d.nerf.rendering import Rendered, render_image
@@ -41,6 +42,7 @@ OTHERS = {
 """Other ways to choose what goes; not retrained."""
 PIXELS = {"demo": 20_000, "port": 4_000}  # scored, of all held-out views; the port's render 1,600 a second
 GRADIENT_BATCHES = 20
+BITS = (32, 16, 8, 6, 5)
 
 
 class Pixels:
@@ -77,7 +79,7 @@ class Pixels:
 
 
 def run(scale: str = "demo") -> Iterator[str]:
-    """Networks of scenes pruned and retrained: quality and survivors at every ratio (Isik 2021, Tables 1 and 2)."""
+    """Networks of scenes pruned and retrained: quality, survivors and bytes (Isik 2021, Tables 1 and 2)."""
     started = time.monotonic()
     found: dict[str, dict] = {}
     for name in networks(scale):
@@ -106,7 +108,10 @@ def _study(name: str, found: dict) -> Iterator[str]:
     pixels = Pixels(scene, PIXELS["port" if name in PORT else "demo"])
     model = load_network(name)
     rows = found["rows"]
-    rows.append({"ratio": 0.0, "criterion": "global", "retrained": False, **pixels.scores(model)})
+    raw = {"raw": 4 * sum(p.numel() for p in model.parameters()), "zstd": naive_bytes(model)}
+    rows.append({"ratio": 0.0, "criterion": "global", "retrained": False, "bytes": packed_bytes(model) | raw})
+    rows[0] |= pixels.scores(model)
+    rows[0] |= {f"psnr_{bits}": pixels.scores(read_back(model, bits))["psnr"] for bits in (8, 6, 5)}
     yield f"{name}: {rows[0]['psnr']:.2f} dB"
     for ratio in RATIOS:
         for label, criterion in {"global": Criterion(), **OTHERS}.items():
@@ -117,15 +122,27 @@ def _study(name: str, found: dict) -> Iterator[str]:
             row = {"ratio": ratio, "criterion": label, "retrained": False, **pixels.scores(model)}
             if label == "global":
                 row["survivors"] = {layer: alive / total for layer, (alive, total) in kept.items()}
+                row["bytes"] = packed_bytes(model)
             rows.append(row)
         run = retraining(name, ratio)
         trained = train(run, sources=scene, num_workers=0)
         again = {"ratio": ratio, "criterion": "global", "retrained": True, "steps": run.optim.steps}
+        again["bytes"] = packed_bytes(trained.model)
         rows.append(again | pixels.scores(trained.model.eval()) | {"minutes": trained.minutes})
         shown = ", ".join(f"{r['psnr']:.2f}" for r in rows[-len(OTHERS) - 2 :])
         yield f"{name} at {ratio:.0%}: {shown} dB"
     found |= {"weights": weights_of(model), "scene": scene.name, "sha256": scene.sha256, "size": list(scene.size)}
     found |= {"views": len(scene.split["test"]), "pixels": len(pixels.colours)}
+
+
+def packed_bytes(model: nn.Module) -> dict[str, int]:
+    """Bits a weight -> bytes of the file."""
+    return {str(bits): len(pack(model, bits)) for bits in BITS}
+
+
+def read_back(model: nn.Module, bits: int) -> nn.Module:
+    """What a file of so many bits holds."""
+    return unpack(pack(model, bits))
 
 
 def add_gradients(model: nn.Module, experiment: Experiment, scene: Scene) -> None:
