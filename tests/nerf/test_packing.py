@@ -17,7 +17,7 @@ from compress3d.nerf.packing import file, naive_bytes, pack, unpack
 from compress3d.nerf.packing.entropy import TOTAL, Contexts, Reader, Writer, frequencies
 from compress3d.nerf.packing.masks import read_grid, read_matrix, write_grid, write_matrix
 from compress3d.nerf.prune import named_layers, prune, survivors
-from compress3d.nerf.quantize import blocks_of, from_levels, from_whole, quantise, to_levels, to_whole
+from compress3d.nerf.quantize import blocks_of, from_levels, from_whole, quantise, scales_of, to_levels, to_whole
 from compress3d.nerf.rays import Rays
 from compress3d.nerf.rendering import CoarseFine
 
@@ -246,8 +246,10 @@ def test_fewer_bits_and_more_pruning_make_smaller_files():
 def test_levels_are_within_half_a_step_but_for_the_outermost():
     values = np.random.default_rng(0).normal(size=(5000, 3)).astype("f4") * [1, 10, 0]
     levels = to_levels(values.astype("f4"), 6)
-    off = np.abs(from_levels(levels) - values) > levels.step * 0.501 + 1e-6
-    assert off.mean(0).max() < 0.0025 and levels.numbers.max() == 63
+    off = np.abs(from_levels(levels) - values) > scales_of(levels.k) * 0.501 + 1e-6
+    assert (
+        off.mean(0).max() < 0.0025 and 58 <= levels.numbers.max() <= 63
+    )  # a scale is up to 4 % larger than it had to be
 
 
 # -- damage ------------------------------------------------------------------------------------------------------------
