@@ -207,22 +207,21 @@ def _column(values: np.ndarray, levels: int) -> tuple[np.ndarray, int, int]:
         part, power = np.frexp(distinct[0] if len(distinct) else 0.0)
         return np.zeros(len(values), np.int32), int(part * 2**24), max(16 * (int(power) - 24), LOWEST)
     if len(distinct) <= levels:  # perhaps rounded before
-        apart = np.diff(distinct).min()
-        for every in (1, 2, 3, 4):
-            k = round(16 * float(np.log2(apart / every)))
-            if not LOWEST <= k <= HIGHEST:
-                continue
+        largest = round(16 * float(np.log2(np.diff(distinct).min())))
+        for k in range(min(largest, HIGHEST), max(largest - 16 * levels.bit_length(), LOWEST), -1):
             scale = scales_of(np.array(k))
-            whole = np.rint(values / np.float64(scale))
-            exact = np.abs(whole).max() < 2**24 and np.array_equal(whole.astype(np.float32) * scale, values)
-            if exact and np.ptp(whole) < levels:
-                return (whole - whole.min()).astype(np.int32), int(whole.min()), k
-    low, high = np.quantile(values, (CLIPPED, 1 - CLIPPED))
-    need = max((high - low) / (levels - 1), np.abs(values).max() * 2.0**-22, 2.0**-120)  # whole numbers below 2^24
+            whole = np.rint(distinct / np.float64(scale))
+            if np.ptp(whole) >= levels or np.abs(whole).max() >= 2**24:
+                break
+            if np.array_equal(whole.astype(np.float32) * scale, distinct):
+                return (np.rint(values / np.float64(scale)) - whole[0]).astype(np.int32), int(whole[0]), k
+    low, high = map(float, np.quantile(values, (CLIPPED, 1 - CLIPPED)))
+    # So large that whole numbers stay below 2^24, which float32 has.
+    need = max((high - low) / (levels - 1), float(np.abs(values).max()) * 2.0**-22, 2.0**-120)
     k = int(scale_above(np.array([need]))[0])
-    scale = np.float64(scales_of(np.array(k)))
-    start = int(np.rint(low / scale))
-    return (np.rint(values / scale) - start).clip(0, levels - 1).astype(np.int32), start, k
+    side = float(scales_of(np.array(k)))
+    start = round(low / side)
+    return (np.rint(values / side) - start).clip(0, levels - 1).astype(np.int32), start, k
 
 
 def from_levels(levels: Levels) -> np.ndarray:

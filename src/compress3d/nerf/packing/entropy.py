@@ -109,11 +109,14 @@ class Reader:
 
 
 class Contexts:
-    """Chances of a bit in each of many contexts, learnt from the bits before, the same way on both sides."""
+    """Chances of a bit in each of many contexts, learnt from the bits before, the same way on both sides.
 
-    def __init__(self, count: int, prior: int = TOTAL // 2, weight: int = 2):
-        self.ones = np.full(count, max(1, prior * weight), np.int64)  # in 2^-16
-        self.all = np.full(count, weight * TOTAL, np.int64)
+    Before any bit a context has seen `weight` of them, half of them ones.
+    """
+
+    def __init__(self, count: int, weight: float = 2):
+        self.ones = np.full(count, int(weight * TOTAL / 2), np.int64)  # in 2^-16
+        self.all = np.full(count, int(weight * TOTAL), np.int64)
 
     def chances(self, context: np.ndarray) -> np.ndarray:
         """Of being 1, whole numbers 1 .. 2^16 - 1."""
