@@ -81,8 +81,8 @@ def _read_class(reader: Reader, contexts: Contexts) -> int:
     return node - DENSITIES
 
 
-# Neighbours of a cell, (x, y, z) from it, that are known when it is coded. Every other cell of a line comes first; those
-# between them then know both sides, which makes the grids of two scenes a sixth smaller.
+# Neighbours of a cell, (x, y, z) from it, that are known when it is coded. Every other cell of a line comes first;
+# those between them then know both sides, which makes the grids of two scenes a sixth smaller.
 FIRST = (
     (-1, 0, 0), (-1, 1, 0), (-1, -1, 0), (-1, 0, 1), (-1, 0, -1), (0, -1, -1), (0, -1, 0), (0, -1, 1), (-2, 0, 0),
     (0, -2, 0),
