@@ -19,7 +19,7 @@ Threads = Annotated[int | None, typer.Option(help="Threads of torch on the CPU."
 
 @app.command()
 def scene(
-    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    out: Annotated[Path, typer.Argument(help="Folder to make.")] = Path("terrace"),
     seed: Annotated[int, typer.Option(help="Of places, planks and cameras.")] = 0,
     size: Annotated[int, typer.Option(help="Pixels a side.")] = 200,
 ) -> None:

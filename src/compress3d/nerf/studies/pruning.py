@@ -124,7 +124,7 @@ def _study(name: str, found: dict) -> Iterator[str]:
                 row["survivors"] = {layer: alive / total for layer, (alive, total) in kept.items()}
                 row["bytes"] = packed_bytes(model)
             rows.append(row)
-        run = retraining(name, ratio)
+        run = retraining(name, ratio, steps=STEPS)
         trained = train(run, sources=scene, num_workers=0)
         again = {"ratio": ratio, "criterion": "global", "retrained": True, "steps": run.optim.steps}
         again["bytes"] = packed_bytes(trained.model)
