@@ -21,9 +21,11 @@ POWERS = np.array([
     1.0, 0.957603281, 0.917004043, 0.878126080, 0.840896415, 0.805245166, 0.771105413, 0.738413073,
     0.707106781, 0.677127773, 0.648419777, 0.620928906, 0.594603558, 0.569394317, 0.545253866, 0.522136891,
 ])  # fmt: skip
-"""2^(-n / 16): a scale is the largest one's times such a power, and takes one byte instead of four."""
-SMALLEST = 255  # of scales: 2^(-255 / 16) of the largest
+"""2^(-n / 16). Scales are 2^(k / 16) for a whole number k, so that what is rounded already finds its own again."""
+SMALLEST = 511  # of scales: 2^(-511 / 16) of a matrix's largest; what is smaller is rounded to zero
+LOWEST, HIGHEST = -16 * 149, 16 * 120  # k of scales that float32 has
 TRIED = 4  # scales of a block, from one that clips nothing down to 2^(-3 / 16) of it
+LARGEST = 1e36  # of values
 COARSE, GROUP = 6, 32  # with so few bits or fewer a scale holds for that many columns of a row
 
 
@@ -31,8 +33,8 @@ class Whole(NamedTuple):
     """A matrix in whole numbers."""
 
     numbers: np.ndarray  # int32 (out, in), within +-(2^(bits - 1) - 1)
-    steps: np.ndarray  # uint8 (out, blocks), sixteenths of powers of two below the largest scale; (1, 1): one for all
-    largest: np.float32  # the largest scale; 0 where all is zero
+    steps: np.ndarray  # int32 (out, blocks): how many scales below the largest one; (1, 1): one for all
+    top: int  # k of the largest scale
     blocks: tuple[int, ...]  # columns that share a row's scale
 
 
@@ -40,6 +42,12 @@ def check_bits(bits: int) -> None:
     """ConfigError: no weights of so many bits are made."""
     if bits not in FLOATS and not LEAST <= bits <= MOST:
         raise ConfigError(f"{bits} bits", "are not made", f"choose 32, 16, or {LEAST} to {MOST}")
+
+
+def check_values(values: np.ndarray) -> None:
+    """DataError: a value is not finite, or so large that its neighbours are not."""
+    if not np.isfinite(values).all() or np.abs(values).max(initial=0) > LARGEST:
+        raise DataError("weights", "hold values that are not finite, or almost", "train the field again")
 
 
 def blocks_of(joined: tuple[int, ...], bits: int) -> tuple[int, ...]:
@@ -66,8 +74,7 @@ def to_whole(values: np.ndarray, bits: int, blocks: tuple[int, ...] | None = Non
     Raises:
         DataError: a value is not finite.
     """
-    if not np.isfinite(values).all():
-        raise DataError("weights", "hold values that are not finite", "train the network again")
+    check_values(values)
     most = 2 ** (bits - 1) - 1
     whole = blocks is None
     blocks = (values.shape[1],) if blocks is None else blocks
@@ -77,22 +84,35 @@ def to_whole(values: np.ndarray, bits: int, blocks: tuple[int, ...] | None = Non
         """What belongs to one scale, together: (out, blocks), or (1, 1)."""
         return add.reduce(of, axis=(0, 1)).reshape(1, 1) if whole else add.reduceat(of, starts, axis=1)
 
-    sides = sums(np.abs(values).astype(np.float64), np.maximum)
-    largest = np.float32(sides.max(initial=0) / most)
-    if largest == 0:
-        return Whole(np.zeros(values.shape, np.int32), np.full(sides.shape, SMALLEST, np.uint8), largest, blocks)
-    # From the smallest scale of the ladder that clips nothing down: the one with the least squared error.
-    ladder = scales_of(largest, np.arange(SMALLEST + 1)).astype(np.float64)
-    first = np.searchsorted(-ladder, -sides / most, side="right") - 1
-    best, steps = np.full(sides.shape, np.inf), np.zeros(sides.shape, np.int64)
-    for more in range(TRIED):
-        tried = (first + more).clip(0, SMALLEST)
-        scales = _spread(ladder[tried], values.shape, blocks)
-        error = sums(np.square(np.rint(values / scales).clip(-most, most) * scales - values))
-        better = error < best
-        best[better], steps[better] = error[better], tried[better]
-    numbers = np.rint(values / _spread(ladder[steps], values.shape, blocks)).clip(-most, most).astype(np.int32)
-    return Whole(numbers, steps.astype(np.uint8), largest, blocks)
+    def tried(k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Whole numbers (out, in) with these scales, and the squared error of what they give."""
+        scales = _spread(scales_of(k), values.shape, blocks)
+        numbers = np.rint(values / scales.astype(np.float64)).clip(-most, most)
+        off = (numbers.astype(np.float32) * scales).astype(np.float64) - values
+        return numbers, sums(np.square(off))
+
+    need = sums(np.abs(values).astype(np.float64), np.maximum) / most
+    first = scale_above(need)
+    # From the smallest scale that clips nothing down: the one with the least squared error. A larger one only where it
+    # is exact: the values were rounded to it before.
+    best, chosen = np.full(need.shape, np.inf), first
+    for more in (-2, -1, *range(TRIED)):
+        k = (first - more).clip(LOWEST, HIGHEST)
+        error = tried(k)[1]
+        better = (error < best) if more >= 0 else (error == 0)
+        best, chosen = np.where(better, error, best), np.where(better, k, chosen)
+    top = int(chosen[need > 0].max(initial=LOWEST))
+    steps = np.where(need > 0, top - chosen, SMALLEST + 1)
+    numbers = np.where(_spread(steps, values.shape, blocks) > SMALLEST, 0, tried(chosen)[0])
+    return Whole(numbers.astype(np.int32), steps.clip(max=SMALLEST), top, blocks)
+
+
+def scale_above(sizes: np.ndarray) -> np.ndarray:
+    """k of the smallest scales that are not smaller than sizes, float64, within what float32 has."""
+    k = np.ceil(16 * np.log2(np.maximum(sizes, 2.0**-149))).astype(np.int64)
+    k -= scales_of(k - 1) >= sizes  # where the logarithm was rounded the wrong way
+    k += scales_of(k) < sizes
+    return k.clip(LOWEST, HIGHEST)
 
 
 def _spread(scales: np.ndarray, shape: tuple[int, ...], blocks: tuple[int, ...]) -> np.ndarray:
@@ -100,15 +120,15 @@ def _spread(scales: np.ndarray, shape: tuple[int, ...], blocks: tuple[int, ...])
     return np.broadcast_to(scales, shape) if scales.size == 1 else np.repeat(scales, blocks, axis=1)
 
 
-def scales_of(largest: np.float32, steps: np.ndarray) -> np.ndarray:
-    """Scales, float32, of steps: exact products but for one rounding, on any machine."""
-    whole, part = np.divmod(steps.astype(np.int64), 16)
-    return (np.float64(largest) * POWERS[part] * np.ldexp(1.0, -whole)).astype(np.float32)
+def scales_of(k: np.ndarray) -> np.ndarray:
+    """Scales 2^(k / 16), float32: a constant times a power of two, the same on any machine."""
+    whole, part = np.divmod(-np.asarray(k, np.int64), 16)
+    return (POWERS[part] * np.ldexp(1.0, -whole)).astype(np.float32)
 
 
 def from_whole(whole: Whole) -> np.ndarray:
     """Values, float32 (out, in)."""
-    scales = scales_of(whole.largest, whole.steps)
+    scales = scales_of(whole.top - whole.steps)
     return whole.numbers.astype(np.float32) * _spread(scales, whole.numbers.shape, whole.blocks)
 
 
@@ -158,14 +178,14 @@ def quantise(model: nn.Module, bits: int, rows: bool = True) -> nn.Module:
 
 
 class Levels(NamedTuple):
-    """A table of values, each of its columns on a ladder of its own."""
+    """A table of values: whole numbers, each of its columns with a scale of its own."""
 
     numbers: np.ndarray  # int32 (K, C), from 0
-    low: np.ndarray  # float32 (C,), value of 0
-    step: np.ndarray  # float32 (C,)
+    low: np.ndarray  # int32 (C,), what is added to them
+    k: np.ndarray  # int32 (C,), of the scales they are then multiplied by
 
 
-CLIPPED = 0.001  # share of values beyond the ladder at either end
+CLIPPED = 0.001  # share of values beyond the levels at either end
 
 
 def to_levels(values: np.ndarray, bits: int) -> Levels:
@@ -174,20 +194,39 @@ def to_levels(values: np.ndarray, bits: int) -> Levels:
     Raises:
         DataError: a value is not finite.
     """
-    if not np.isfinite(values).all():
-        raise DataError("voxels", "hold values that are not finite", "train the field again")
-    K, C = values.shape
-    low, high = np.quantile(values, (CLIPPED, 1 - CLIPPED), axis=0) if K else np.zeros((2, C))
-    low = low.astype(np.float32)
-    step = ((high - low) / (2**bits - 1)).astype(np.float32)
-    safe = np.where(step > 0, step, 1).astype(np.float64)
-    numbers = np.rint((values - low.astype(np.float64)) / safe).clip(0, 2**bits - 1)
-    return Levels(np.where(step > 0, numbers, 0).astype(np.int32), low, step)
+    check_values(values)
+    columns = [_column(column, 2**bits) for column in values.T.astype(np.float64)]
+    numbers = np.stack([numbers for numbers, _, _ in columns], 1).reshape(values.shape)
+    return Levels(numbers, *(np.array([of[place] for of in columns], np.int32) for place in (1, 2)))
+
+
+def _column(values: np.ndarray, levels: int) -> tuple[np.ndarray, int, int]:
+    """Whole numbers (K,) below `levels`, what is added to them, and k of the scale."""
+    distinct = np.unique(values)
+    if len(distinct) <= 1:  # its 24 bits as they are
+        part, power = np.frexp(distinct[0] if len(distinct) else 0.0)
+        return np.zeros(len(values), np.int32), int(part * 2**24), max(16 * (int(power) - 24), LOWEST)
+    if len(distinct) <= levels:  # perhaps rounded before
+        largest = round(16 * float(np.log2(np.diff(distinct).min())))
+        for k in range(min(largest, HIGHEST), max(largest - 16 * levels.bit_length(), LOWEST), -1):
+            scale = scales_of(np.array(k))
+            whole = np.rint(distinct / np.float64(scale))
+            if np.ptp(whole) >= levels or np.abs(whole).max() >= 2**24:
+                break
+            if np.array_equal(whole.astype(np.float32) * scale, distinct):
+                return (np.rint(values / np.float64(scale)) - whole[0]).astype(np.int32), int(whole[0]), k
+    low, high = map(float, np.quantile(values, (CLIPPED, 1 - CLIPPED)))
+    # So large that whole numbers stay below 2^24, which float32 has.
+    need = max((high - low) / (levels - 1), float(np.abs(values).max()) * 2.0**-22, 2.0**-120)
+    k = int(scale_above(np.array([need]))[0])
+    side = float(scales_of(np.array(k)))
+    start = round(low / side)
+    return (np.rint(values / side) - start).clip(0, levels - 1).astype(np.int32), start, k
 
 
 def from_levels(levels: Levels) -> np.ndarray:
     """Values, float32 (K, C)."""
-    return levels.low + levels.numbers.astype(np.float32) * levels.step
+    return (levels.low + levels.numbers).astype(np.float32) * scales_of(levels.k)
 
 
 def rounded_values(values: np.ndarray, bits: int) -> np.ndarray:

@@ -5,6 +5,8 @@ model -> quantise -> masks and whole numbers, range coded -> file -> the quantis
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import math
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from compress3d.nerf.packing.arrays import (
 from compress3d.nerf.packing.entropy import Reader, Writer
 from compress3d.nerf.packing.masks import read_grid, write_grid
 from compress3d.nerf.prune import named_layers
-from compress3d.nerf.quantize import bias_bits, blocks_of, check_bits
+from compress3d.nerf.quantize import bias_bits, blocks_of, check_bits, quantise
 from compress3d.nerf.rendering import CoarseFine
 from compress3d.nerf.voxels import COLOURS, VoxelField
 
@@ -36,7 +38,7 @@ __all__ = ["PACKED", "naive_bytes", "pack", "read_packed", "unpack"]
 PACKED = ".c3n"  # how files end
 
 FACTS = ("near", "far", "white", "ndc")  # of a scene
-LARGEST_SIDE, LARGEST_GRID = 1024, 1 << 26  # of grids of cells or lattice points
+LARGEST_SIDE, LARGEST_GRID = 512, 1 << 26  # of grids of cells or lattice points
 WIDEST, DEEPEST, OCTAVES = 4096, 64, 32  # of networks
 MOST_VALUES = 1 << 26  # of a field: 256 MiB in float32; the original's networks have 1.2 million
 # Beyond so many values, so many a byte of stream at most: pruned weights cost little, but not nothing.
@@ -62,6 +64,7 @@ def pack(model: nn.Module, bits: int = 8, name: str = "", rows: bool = True) -> 
             raise DataError(key, "holds values that are not finite", "train the field again")
     facts = {key: getattr(model, key).item() for key in FACTS if hasattr(model, key)}
     header: dict = {"name": name, "bits": bits, "rows": rows, "scene": facts}
+    header["content"] = _content(quantise(copy.deepcopy(model), bits, rows))
     writer = Writer()
     if isinstance(model, VoxelScene):
         field = model.voxels
@@ -96,11 +99,14 @@ def unpack(data: bytes, name: str = "file") -> nn.Module:
     """
     header, stream = file.read(data, name)
     try:
-        return _unpack(header, stream, name).eval()
+        model = _unpack(header, stream, name).eval()
     except (Compress3DError, ValueError, TypeError, KeyError, IndexError, OverflowError, RuntimeError) as error:
         if isinstance(error, DataError) and str(error).startswith(f"{name}:"):
             raise
         raise DataError(name, f"holds a field that cannot be ({error})", file.RESTORE) from error
+    if _content(model) != header.get("content"):
+        raise DataError(name, "holds other values than were written into it", file.RESTORE)
+    return model
 
 
 def read_packed(path: str | Path) -> nn.Module:
@@ -119,6 +125,26 @@ def naive_bytes(model: nn.Module) -> int:
         raise DataError("zstandard", "is not installed", "run `pip install 'compress3d[nerf]'`") from error
     raw = b"".join(_values(value).tobytes() for value in model.parameters())
     return len(zstandard.ZstdCompressor(19).compress(raw))
+
+
+def _content(model: nn.Module) -> str:
+    """16 digits of the sha256 of all values and masks, as they act.
+
+    A header that does not fit its stream (another depth, another grid) decodes to something, as would a coder that
+    rounds otherwise: this is what tells.
+    """
+    found = hashlib.sha256()
+    fields = [model.voxels] if isinstance(model, VoxelScene) else []
+    parts: list[Tensor] = [part for field in fields for part in (field.rows, field.kept)]
+    if isinstance(model, MLPScene):
+        parts.append(model.cells.occupied)
+    for layer in named_layers(model).values() if not fields else ():
+        parts += [layer.acting_weight, layer.acting_bias, *([] if layer.mask is None else [layer.mask])]
+    for part in parts:
+        values = part.detach().cpu().numpy()
+        values = values if values.dtype == bool else values.astype("<f4") + 0.0  # no minus zero
+        found.update(f"{values.shape}".encode() + values.tobytes())
+    return found.hexdigest()[:16]
 
 
 def _values(value: Tensor) -> np.ndarray:

@@ -30,13 +30,22 @@ def frequencies(numbers: np.ndarray, count: int) -> np.ndarray:
         >>> frequencies(np.array([0, 0, 0, 1]), 3).tolist()
         [49151, 16384, 0]
     """
-    found = np.bincount(numbers.ravel(), minlength=count).astype(np.int64)
-    room = TOTAL - 1 - int((found > 0).sum())
-    if not found.any():
-        return np.zeros(count, np.uint16)
-    shared = (found > 0) + found * room // found.sum()
-    shared[found.argmax()] += TOTAL - 1 - shared.sum()
+    return shared_out(np.bincount(numbers.ravel(), minlength=count).astype(np.int64))
+
+
+def shared_out(weights: np.ndarray) -> np.ndarray:
+    """Frequencies, uint16, about as whole numbers `weights` (count,), none that is positive becoming 0."""
+    room = TOTAL - 1 - int((weights > 0).sum())
+    if not weights.any():
+        return np.zeros(len(weights), np.uint16)
+    shared = (weights > 0) + (weights * room) // weights.sum()
+    shared[weights.argmax()] += TOTAL - 1 - shared.sum()
     return shared.astype(np.uint16)
+
+
+def code_length(numbers: np.ndarray, table: np.ndarray) -> float:
+    """Bits that numbers take by frequencies."""
+    return float(-np.log2(table[numbers] / TOTAL).sum())
 
 
 def _model(table: np.ndarray) -> Any:
@@ -100,11 +109,14 @@ class Reader:
 
 
 class Contexts:
-    """Chances of a bit in each of many contexts, learnt from the bits before, the same way on both sides."""
+    """Chances of a bit in each of many contexts, learnt from the bits before, the same way on both sides.
 
-    def __init__(self, count: int, prior: int = TOTAL // 2, weight: int = 2):
-        self.ones = np.full(count, max(1, prior * weight), np.int64)  # in 2^-16
-        self.all = np.full(count, weight * TOTAL, np.int64)
+    Before any bit a context has seen `weight` of them, half of them ones.
+    """
+
+    def __init__(self, count: int, weight: float = 2):
+        self.ones = np.full(count, int(weight * TOTAL / 2), np.int64)  # in 2^-16
+        self.all = np.full(count, int(weight * TOTAL), np.int64)
 
     def chances(self, context: np.ndarray) -> np.ndarray:
         """Of being 1, whole numbers 1 .. 2^16 - 1."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import product
+
 import numpy as np
 
 from compress3d.nerf.packing.entropy import TOTAL, Contexts, Reader, Writer
@@ -78,34 +81,54 @@ def _read_class(reader: Reader, contexts: Contexts) -> int:
     return node - DENSITIES
 
 
-def _neighbours(grid: np.ndarray, x: int, y: int) -> np.ndarray:
-    """Contexts (Z,) of a line of a grid that has a layer of zeros around: 9 bits of the slice before, 3 of the line."""
-    Z = grid.shape[2] - 2
-    lines = [grid[x, y + dy] for dy in (0, 1, 2)] + [grid[x + 1, y]]  # the grid's indices are shifted by the layer
-    found = np.zeros(Z, np.int64)
-    for line in lines:
-        for dz in (0, 1, 2):
-            found = 2 * found + line[dz : dz + Z]
-    return found
+# Neighbours of a cell, (x, y, z) from it, that are known when it is coded. Every other cell of a line comes first;
+# those between them then know both sides, which makes the grids of two scenes a sixth smaller.
+FIRST = (
+    (-1, 0, 0), (-1, 1, 0), (-1, -1, 0), (-1, 0, 1), (-1, 0, -1), (0, -1, -1), (0, -1, 0), (0, -1, 1), (-2, 0, 0),
+    (0, -2, 0),
+)  # fmt: skip
+BETWEEN = ((-1, 0, 0), (-1, 1, 0), (0, -1, -1), (0, -1, 0), (0, -1, 1), (0, 0, -1), (0, 0, 1))
+MARGIN = 2  # of zeros around a grid
+
+
+class _Halves:
+    """Lines of a grid (X, Y, Z) in two halves, each cell with the context that its neighbours make."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        self.known = np.zeros([n + 2 * MARGIN for n in shape], np.int64)
+        self.contexts = [Contexts(1 << len(of), weight=0.25) for of in (FIRST, BETWEEN)]
+
+    def code(self, code: Callable[[tuple[int, int, slice], np.ndarray], np.ndarray]) -> None:
+        """Call `code(place, chances)`, which gives the bits there, for each half line in order."""
+        X, Y, Z = (n - 2 * MARGIN for n in self.known.shape)
+        for x, y, half in product(range(X), range(Y), (0, 1)):
+            context, z = np.zeros(len(range(half, Z, 2)), np.int64), MARGIN + half
+            for dx, dy, dz in (FIRST, BETWEEN)[half]:
+                line = self.known[x + MARGIN + dx, y + MARGIN + dy]
+                context = 2 * context + line[z + dz : MARGIN + Z + dz : 2]
+            learnt = self.contexts[half]
+            bits = code((x, y, slice(half, Z, 2)), learnt.chances(context))
+            learnt.learn(context, bits)
+            self.known[x + MARGIN, y + MARGIN, z : MARGIN + Z : 2] = bits
 
 
 def write_grid(writer: Writer, kept: np.ndarray) -> None:
-    """Which cells of a grid (X, Y, Z) are kept: by twelve neighbours."""
-    grid, contexts = np.pad(kept, 1), Contexts(1 << 12)
-    for x in range(kept.shape[0]):
-        for y in range(kept.shape[1]):
-            context = _neighbours(grid, x, y)
-            writer.bits(kept[x, y], contexts.chances(context))
-            contexts.learn(context, kept[x, y])
+    """Which cells of a grid (X, Y, Z) are kept: by their neighbours."""
+
+    def code(place: tuple[int, int, slice], chances: np.ndarray) -> np.ndarray:
+        writer.bits(kept[place], chances)
+        return kept[place]
+
+    _Halves(kept.shape).code(code)
 
 
 def read_grid(reader: Reader, shape: tuple[int, int, int]) -> np.ndarray:
     """Inverse of `write_grid`, bool."""
-    grid, contexts = np.zeros([n + 2 for n in shape], bool), Contexts(1 << 12)
-    for x in range(shape[0]):
-        for y in range(shape[1]):
-            context = _neighbours(grid, x, y)
-            bits = reader.bits(contexts.chances(context))
-            contexts.learn(context, bits)
-            grid[x + 1, y + 1, 1:-1] = bits
-    return grid[1:-1, 1:-1, 1:-1]
+    kept = np.zeros(shape, bool)
+
+    def code(place: tuple[int, int, slice], chances: np.ndarray) -> np.ndarray:
+        kept[place] = reader.bits(chances)
+        return kept[place]
+
+    _Halves(shape).code(code)
+    return kept
