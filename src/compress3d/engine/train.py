@@ -126,7 +126,6 @@ class Trainer:
             raise CheckpointError(self.folder, "belongs to a run with other settings", "remove the folder")
         self._begin(state["step"] - 1)  # a network that grows had this shape when it was saved
         self.model.load_state_dict(state["model"])
-        self._optimize()
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         for name in self.PROGRESS:
