@@ -12,7 +12,6 @@ import numpy as np
 from compress3d.errors import DataError
 
 TOTAL = 1 << 16  # what frequencies add up to
-CHUNK = 1 << 20  # numbers decoded at once
 
 
 def _stream() -> Any:

@@ -40,7 +40,7 @@ class _Columns:
     """The history of every column of a matrix of which rows are known so far."""
 
     def __init__(self, count: int):
-        self.ones, self.rows = np.zeros(count, np.int64), 0
+        self.ones = np.zeros(count, np.int64)
 
     def chances(self, share: int) -> np.ndarray:
         """Of being 1 in the next row, whose share of ones is in class `share`: whole numbers 1 .. 2^16 - 1."""
@@ -55,7 +55,6 @@ class _Columns:
 
     def learn(self, row: np.ndarray) -> None:
         self.ones += row
-        self.rows += 1
 
 
 def _class(row: np.ndarray) -> int:
