@@ -23,7 +23,7 @@ from compress3d.nerf.packing import unpack
 from compress3d.nerf.prune import named_layers, survivors
 from compress3d.nerf.retraining import Criterion, load_network, retraining
 from compress3d.nerf.scenes import open_scene
-from compress3d.nerf.use import known_scene
+from compress3d.nerf.use import linked_scene
 
 VOXELS, MLP, ORIGINAL = "smoke/voxels-s0", "smoke/mlp-2x32-s0", "smoke/nerf-2x16-s0"
 
@@ -241,7 +241,7 @@ def test_train_a_scene_of_ones_own_from_its_folder(home, tmp_path):
     (tmp_path / "other" / "My Room").mkdir(parents=True)
     (tmp_path / "other" / "My Room" / "transforms_train.json").write_text(json.dumps({}))
     with pytest.raises(DataError, match="another scene"):
-        known_scene(str(tmp_path / "other" / "My Room"))
+        linked_scene(str(tmp_path / "other" / "My Room"))
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -129,16 +130,16 @@ def view_scores(model: nn.Module, scene: Scene, views: Sequence[int] | None = No
     return values | found
 
 
-@torch.no_grad()
 def rendered_view(model: nn.Module, scene: Scene, view: int | np.ndarray) -> Rendered:
     """A view, or what a camera (3, 4) sees, on the model's device; the result is on the CPU."""
+    return rendered(model, scene.rays(view))
+
+
+def rendered(model: nn.Module, rays: Rays) -> Rendered:
+    """What rays see, on the model's device; the result is on the CPU. With a coarse network also what that one sees."""
     device = next(model.parameters()).device
-    rays = Rays(*(value.to(device) for value in scene.rays(view)))
     has_coarse = hasattr(model, "coarse")
-
-    def render(part: Rays) -> Rendered:
-        return model.render(part, both=True) if has_coarse else model.render(part)  # type: ignore[operator]
-
+    render: Callable[[Rays], Rendered] = partial(model.render, both=True) if has_coarse else model.render  # type: ignore
     chunk = None if has_coarse or device.type == "cuda" else CELL_RAYS
-    colour, depth, opacity, coarse = render_image(render, rays, chunk)
+    colour, depth, opacity, coarse = render_image(render, Rays(*(value.to(device) for value in rays)), chunk)
     return Rendered(colour.cpu(), depth.cpu(), opacity.cpu(), None if coarse is None else coarse.cpu())

@@ -57,6 +57,11 @@ class VoxelConfig(SceneConfig):
         return VoxelScene(sizes=self.sizes, prune=self.prune, trim=self.trim)
 
 
+def network(depth: int, width: int) -> MLP:
+    """The original's network; one of up to five layers has no skip."""
+    return MLP(depth, width, skip=4 if depth > 5 else None)
+
+
 @dataclass(frozen=True)
 class MLPConfig(SceneConfig):
     """The original's network in the cells that the voxel field of the same scene and seed left."""
@@ -69,12 +74,8 @@ class MLPConfig(SceneConfig):
     def name(self) -> str:  # type: ignore[override]  # only read
         return f"mlp-{self.depth}x{self.width}"
 
-    def mlp(self) -> MLP:
-        """The network; one of up to five layers has no skip."""
-        return MLP(self.depth, self.width, skip=4 if self.depth > 5 else None)
-
     def build(self, scale: Scale) -> nn.Module:
-        return MLPScene(self.mlp())
+        return MLPScene(network(self.depth, self.width))
 
     def start(self, trainer: Trainer, opened: Scene) -> None:
         """Take the cells of the voxel field.
@@ -92,7 +93,7 @@ class MLPConfig(SceneConfig):
 
 
 @dataclass(frozen=True)
-class OriginalConfig(MLPConfig):
+class OriginalConfig(SceneConfig):
     """Coarse and fine network, as Mildenhall et al. 2020 train them."""
 
     depth: int = 8
@@ -105,11 +106,8 @@ class OriginalConfig(MLPConfig):
         return f"nerf-{self.depth}x{self.width}"
 
     def build(self, scale: Scale) -> nn.Module:
-        return CoarseFine(self.mlp(), self.mlp(), near=2.0, far=6.0, white=True, samples=self.samples, noise=self.noise)
-
-    def start(self, trainer: Trainer, opened: Scene) -> None:
-        for name in ("near", "far", "white", "ndc"):
-            getattr(trainer.model, name).fill_(getattr(opened, name))
+        coarse, fine = network(self.depth, self.width), network(self.depth, self.width)
+        return CoarseFine(coarse, fine, near=2.0, far=6.0, white=True, samples=self.samples, noise=self.noise)
 
 
 def voxel_experiment(experiment: Experiment) -> Experiment:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,51 +15,17 @@ from compress3d.losses import LossTerms, photometric_loss
 from compress3d.nerf.cells import OccupiedCells, Samples, Watch, dilated, distortion, render_in_cells
 from compress3d.nerf.mlp import MLP
 from compress3d.nerf.rays import RayBatch, Rays
-from compress3d.nerf.rendering import Rendered
+from compress3d.nerf.rendering import Rendered, SceneFacts, SceneModel
 from compress3d.nerf.voxels import VoxelField, checked_bounds
 
 STREAM = 21  # of a step's random numbers: jitter of samples
 
 
-class SceneFacts(Protocol):
-    """What a model has to know of a scene."""
+class InCells(SceneModel):
+    """A field that is rendered in occupied cells."""
 
-    @property
-    def bounds(self) -> np.ndarray: ...  # (2, 3)
-    @property
-    def near(self) -> float: ...
-    @property
-    def far(self) -> float: ...
-    @property
-    def white(self) -> bool: ...
-    @property
-    def ndc(self) -> bool: ...
-
-
-class InCells(nn.Module):
-    """A field that is rendered in occupied cells.
-
-    Attributes:
-        near, far, white, ndc: of the scene; tensors of one element, part of the state. t between which rays are
-            sampled, whether the background is white, whether rays are in NDC.
-    """
-
-    near: Tensor
-    far: Tensor
-    white: Tensor
-    ndc: Tensor
     resizes: tuple[str, ...] = ()  # names in the state whose size a fresh model takes over
     wave = 0  # samples of a ray that are asked together; see `render_in_cells`
-
-    def __init__(self):
-        super().__init__()
-        for name, value in {"near": 0.0, "far": 1e10, "white": True, "ndc": False}.items():
-            self.register_buffer(name, torch.tensor(value))
-
-    def set_scene(self, scene: SceneFacts) -> None:
-        """Take over what a model has to know of a scene; a model that is loaded knows it."""
-        for name in ("near", "far", "white", "ndc"):
-            getattr(self, name).fill_(getattr(scene, name))
 
     @property
     def cells(self) -> OccupiedCells:

@@ -7,8 +7,9 @@ dt times the direction's length, and the last interval reaches to infinity.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -157,13 +158,53 @@ def importance(edges: Tensor, weights: Tensor, samples: int, rng: torch.Generato
 # -- two networks ----------------------------------------------------------------------------------------------------
 
 
-class CoarseFine(nn.Module):
+class SceneFacts(Protocol):
+    """What a model has to know of a scene."""
+
+    @property
+    def bounds(self) -> np.ndarray: ...  # (2, 3)
+    @property
+    def near(self) -> float: ...
+    @property
+    def far(self) -> float: ...
+    @property
+    def white(self) -> bool: ...
+    @property
+    def ndc(self) -> bool: ...
+
+
+FACTS = ("near", "far", "white", "ndc")  # what every model of a scene knows of it
+
+
+class SceneModel(nn.Module):
+    """A model of a scene.
+
+    Attributes:
+        near, far: t between which a ray is sampled; white: the background; ndc: rays are in NDC. Tensors of one
+            element, part of the state.
+    """
+
+    near: Tensor
+    far: Tensor
+    white: Tensor
+    ndc: Tensor
+
+    def __init__(self, near: float = 0.0, far: float = 1e10, white: bool = True, ndc: bool = False):
+        super().__init__()
+        for name, value in zip(FACTS, (float(near), float(far), white, ndc), strict=True):
+            self.register_buffer(name, torch.tensor(value))
+
+    def set_scene(self, scene: SceneFacts) -> None:
+        """Take over what a model has to know of a scene; a model that is loaded knows it."""
+        for name in FACTS:
+            getattr(self, name).fill_(getattr(scene, name))
+
+
+class CoarseFine(SceneModel):
     """The original's way: a coarse network says where samples of a ray matter, a fine one renders them.
 
     Attributes:
         coarse, fine: the networks.
-        near, far: t between which a ray is sampled; white: the background; ndc: rays are in NDC. Tensors of one
-            element, part of the state.
 
     Args:
         samples: of the coarse network, and those that are added for the fine one, which sees both.
@@ -179,11 +220,6 @@ class CoarseFine(nn.Module):
         torch.Size([5, 3])
     """
 
-    near: Tensor
-    far: Tensor
-    white: Tensor
-    ndc: Tensor
-
     def __init__(
         self,
         coarse: MLP,
@@ -195,15 +231,13 @@ class CoarseFine(nn.Module):
         samples: tuple[int, int] = (64, 128),
         noise: float = 0.0,
     ):
-        super().__init__()
+        super().__init__(near, far, white, ndc)
         if samples[0] < 3 or samples[1] < 1:
             raise ConfigError(f"samples {samples}", "are too few", "take 3 coarse ones and 1 fine one at least")
         if not near < far:
             raise ConfigError(f"near {near:g} and far {far:g}", "hold no ray", "give a far beyond near")
         self.coarse, self.fine = coarse, fine
         self.samples, self.noise = samples, noise
-        for name, value in {"near": float(near), "far": float(far), "white": white, "ndc": ndc}.items():
-            self.register_buffer(name, torch.tensor(value))
 
     def render(self, rays: Rays, rng: torch.Generator | None = None, both: bool = False) -> Rendered:
         """Pixels of rays.

@@ -20,18 +20,19 @@ from compress3d.engine.weights import weights_path
 from compress3d.errors import ConfigError, DataError
 from compress3d.io import write_atomically
 from compress3d.nerf.cameras import camera_path
-from compress3d.nerf.data import rendered_view
-from compress3d.nerf.experiments import MLPConfig, OriginalConfig, voxel_experiment
+from compress3d.nerf.data import OWN, rendered_view
+from compress3d.nerf.experiments import MLPConfig, voxel_experiment
 from compress3d.nerf.figures import colour_and_depth
 from compress3d.nerf.packing import PACKED, naive_bytes, pack
 from compress3d.nerf.prune import prune
 from compress3d.nerf.retraining import Criterion, load_network, retraining
 from compress3d.nerf.scenes import Scene, find_scene, open_scene
+from compress3d.nerf.scenes.blender import BOUNDS
 
-BOX = torch.tensor([[-1.3] * 3, [1.3] * 3])  # that of Blender scenes: the original's networks know none
+BOX = torch.tensor([[-BOUNDS] * 3, [BOUNDS] * 3])  # the original's networks know no box
 
 
-def known_scene(name: str) -> str:
+def linked_scene(name: str) -> str:
     """The name of a scene; one in a folder elsewhere is linked into `$COMPRESS3D_CACHE/scenes` first.
 
     Raises:
@@ -56,10 +57,10 @@ def train_scene(
     """Train a field, and ahead of it the voxel field that it needs; says what came out."""
     if threads:
         torch.set_num_threads(threads)
-    name = known_scene(scene)
-    experiment = get_experiment(f"{scale}/{model}{_suffix(name)}-s{seed}")
+    name = linked_scene(scene)
+    experiment = get_experiment(f"{scale}/{model}{'' if name == OWN else f'@{name}'}-s{seed}")
     needed = [experiment]
-    if isinstance(experiment.model, MLPConfig) and not isinstance(experiment.model, OriginalConfig):
+    if isinstance(experiment.model, MLPConfig):
         needed.insert(0, voxel_experiment(experiment))
     for each in needed:
         if each is not experiment and weights_path(each).is_file():
@@ -71,12 +72,6 @@ def train_scene(
         yield str(ship(each, trained))
         point = evaluate(each, device=device).results["points"][0]
         yield f"{each.id}: {point['psnr']:.2f} dB on held-out views, {trained.minutes:.1f} minutes"
-
-
-def _suffix(scene: str) -> str:
-    from compress3d.nerf.data import OWN
-
-    return "" if scene == OWN else f"@{scene}"
 
 
 def prune_network(

@@ -30,14 +30,13 @@ from compress3d.nerf.packing.entropy import Reader, Writer
 from compress3d.nerf.packing.masks import read_grid, write_grid
 from compress3d.nerf.prune import named_layers
 from compress3d.nerf.quantize import bias_bits, blocks_of, check_bits, quantise
-from compress3d.nerf.rendering import CoarseFine
+from compress3d.nerf.rendering import FACTS, CoarseFine
 from compress3d.nerf.voxels import COLOURS, VoxelField
 
 __all__ = ["PACKED", "naive_bytes", "pack", "read_packed", "unpack"]
 
 PACKED = ".c3n"  # how files end
 
-FACTS = ("near", "far", "white", "ndc")  # of a scene
 LARGEST_SIDE, LARGEST_GRID = 512, 1 << 26  # of grids of cells or lattice points
 WIDEST, DEEPEST, OCTAVES = 4096, 64, 32  # of networks
 MOST_VALUES = 1 << 26  # of a field: 256 MiB in float32; the original's networks have 1.2 million
@@ -59,10 +58,12 @@ def pack(model: nn.Module, bits: int = 8, name: str = "", rows: bool = True) -> 
         DataError: a value is not finite; the coder is not installed.
     """
     check_bits(bits)
+    if not isinstance(model, VoxelScene | MLPScene | CoarseFine):
+        raise ConfigError(type(model).__name__, "cannot be packed", "take a voxel field or a network of a scene")
     for key, value in model.named_parameters():
         if not value.isfinite().all():
             raise DataError(key, "holds values that are not finite", "train the field again")
-    facts = {key: getattr(model, key).item() for key in FACTS if hasattr(model, key)}
+    facts = {key: getattr(model, key).item() for key in FACTS}
     header: dict = {"name": name, "bits": bits, "rows": rows, "scene": facts}
     header["content"] = _content(quantise(copy.deepcopy(model), bits, rows))
     writer = Writer()
@@ -78,12 +79,10 @@ def pack(model: nn.Module, bits: int = 8, name: str = "", rows: bool = True) -> 
         header |= {"scale": model.scale, "bounds": cells.bounds.tolist(), "grid": list(cells.occupied.shape)}
         write_grid(writer, cells.occupied.cpu().numpy())
         _write_networks(writer, header, model, bits, rows)
-    elif isinstance(model, CoarseFine):
+    else:
         both = {"coarse": model.coarse.architecture, "fine": model.fine.architecture}
         header |= {"kind": "coarse-fine", "networks": both, "samples": list(model.samples), "noise": model.noise}
         _write_networks(writer, header, model, bits, rows)
-    else:
-        raise ConfigError(type(model).__name__, "cannot be packed", "take a voxel field or a network of a scene")
     return file.write(header, writer.done())
 
 

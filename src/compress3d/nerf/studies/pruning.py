@@ -6,8 +6,7 @@ Every network is scored on the same random pixels of its held-out views, so PSNR
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -20,11 +19,11 @@ from compress3d.engine.studies import save_study
 from compress3d.engine.train import train
 from compress3d.errors import Compress3DError
 from compress3d.losses import photometric_loss
-from compress3d.nerf.data import CELL_RAYS
+from compress3d.metrics import psnr
+from compress3d.nerf.data import rendered
 from compress3d.nerf.packing import naive_bytes, pack, unpack
 from compress3d.nerf.prune import prune
 from compress3d.nerf.rays import RayBatch, Rays
-from compress3d.nerf.rendering import Rendered, render_image
 from compress3d.nerf.retraining import PORT, STEPS, Criterion, load_network, retraining, weights_of
 from compress3d.nerf.scenes import Scene
 
@@ -65,14 +64,12 @@ class Pixels:
         self.rays = Rays(*(torch.cat(values) for values in zip(*rays, strict=True)))
         self.colours = torch.cat(colours)
 
-    @torch.no_grad()
     def scores(self, model: nn.Module) -> dict:
         """`psnr` of the mean squared error, `mse`, mean `opacity`; with a coarse network `loss`, the sum of errors."""
-        coarse = hasattr(model, "coarse")
-        render: Callable[[Rays], Rendered] = partial(model.render, both=True) if coarse else model.render  # type: ignore
-        found = render_image(render, self.rays, None if coarse else CELL_RAYS)
-        mse = float(photometric_loss(found.colour.clamp(0, 1), self.colours))
-        values = {"psnr": -10 * float(np.log10(max(mse, 1e-10))), "mse": mse, "opacity": float(found.opacity.mean())}
+        found = rendered(model, self.rays)
+        mse = float(photometric_loss(found.colour, self.colours))
+        decibels = float(psnr(self.colours[None], found.colour[None]))  # as of one picture of these pixels
+        values = {"psnr": decibels, "mse": mse, "opacity": float(found.opacity.mean())}
         if found.coarse is not None:
             values["loss"] = mse + float(photometric_loss(found.coarse, self.colours))
         return values
