@@ -13,10 +13,10 @@ import pytest
 from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from compress3d.data.loader import CENTRE, CROP
+from compress3d.data.reading import decode
 from compress3d.data.testset import open_test_set
 from compress3d.errors import ConfigError, DataError
 from compress3d.photos import background, collect, frame, photo_tensor, prepare, prepare_all, synthetic
-from compress3d.photos.reading import decode
 
 BLUE, RED, PAPER = (40, 80, 200), (200, 60, 30), (235, 235, 230)
 

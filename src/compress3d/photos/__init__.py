@@ -5,8 +5,8 @@ file -> decode (8 bit, sRGB, upright) -> background (what is object?) -> frame (
 ```
 """
 
+from compress3d.data.reading import collect
 from compress3d.photos.background import METHODS
 from compress3d.photos.photo import Photo, photo_tensor, prepare, prepare_all
-from compress3d.photos.reading import collect
 
 __all__ = ["METHODS", "Photo", "collect", "photo_tensor", "prepare", "prepare_all"]

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from compress3d.data.reading import decode
 from compress3d.errors import ConfigError, DataError
 from compress3d.photos import frame
 from compress3d.photos.background import METHODS, segment
-from compress3d.photos.reading import decode
 
 SMALL_OBJECT, LARGE_OBJECT = 0.05, 0.95  # of the picture: below few pixels are left, above nothing was recognised
 

@@ -18,11 +18,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from compress3d.data.reading import SUFFIXES
 from compress3d.errors import ConfigError, DataError
 from compress3d.nerf.scenes.pictures import area_mean, check_size_wanted, planar, read_all
 from compress3d.nerf.scenes.poses import check_rotation, check_sees
 from compress3d.nerf.scenes.scene import Fingerprint, Scene
-from compress3d.photos.reading import SUFFIXES
 
 BOUNDS = 1.3  # half the side of the box that holds lego and most of the eight scenes
 MOST_FRAMES, MOST_BYTES = 100_000, 200_000_000  # of a list

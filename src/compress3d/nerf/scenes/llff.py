@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from compress3d.data.reading import SUFFIXES
 from compress3d.errors import ConfigError, DataError
 from compress3d.nerf.cameras import mean_pose
 from compress3d.nerf.scenes.pictures import area_mean, check_size_wanted, planar, read_all
 from compress3d.nerf.scenes.poses import check_rotation
 from compress3d.nerf.scenes.scene import Fingerprint, Scene
-from compress3d.photos.reading import SUFFIXES
 
 POSES = "poses_bounds.npy"
 NEAREST = 0.75  # scenes are scaled so that the nearest depth is 1 / 0.75: the near plane of NDC, at 1, lies before it

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from compress3d.data.reading import decode
 from compress3d.errors import ConfigError, DataError
 from compress3d.nerf.scenes.scene import Fingerprint
-from compress3d.photos.reading import decode
 
 MOST_BYTES = 6e9  # of all pictures in float32: lego's 300 at 800 x 800 are 2.3 GB
 _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
