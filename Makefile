@@ -38,7 +38,7 @@ test: $(VENV)/.installed  ## unit tests, examples of docstrings, nbval over the 
 # Without those that kill, resume and start processes: they take minutes, and no last digit decides them.
 CPU      ?= default
 ISA      := $(if $(filter avx2,$(CPU)),AVX2,SSE41)
-COMPUTES := $(addprefix tests/,layers joint r2n2 baselines metrics codecs engine)
+COMPUTES := $(addprefix tests/,layers joint r2n2 baselines metrics codecs engine nerf)
 NOT      := $(addprefix --ignore=tests/engine/test_,sweep.py distributed.py)
 test-portable: $(VENV)/.installed  ## what computes, as on a processor without AVX; CPU=avx2: without AVX-512
 	ATEN_CPU_CAPABILITY=$(CPU) ONEDNN_MAX_CPU_ISA=$(ISA) $(THREADS) $(PYTEST) $(COMPUTES) $(NOT)
